@@ -1,0 +1,3 @@
+//! The `laaffic-exporter` program.
+
+fn main() {}

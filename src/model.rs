@@ -1,0 +1,357 @@
+//! The words that every module shares: what a flow is, what it reported, why a poll failed.
+//!
+//! Pure types without input or output. Input is parsed into them at the edges (`config`, `api`); from there on a value of one of
+//! these types cannot be wrong.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A flow's `keyId`: "the unique primary key for the automatic redial task process" (vendor page, queryDetail).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(u64);
+
+impl KeyId {
+    /// The key with this number, which must be at least 1 and fit the vendor's signed integers.
+    pub fn new(number: u64) -> Option<Self> {
+        (1..=i64::MAX.unsigned_abs()).contains(&number).then_some(Self(number))
+    }
+
+    /// The number as the vendor knows it.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An account's configured name: the `account` label. Cheap to clone, it is one per account and shared by all its flows.
+pub type AccountName = Arc<str>;
+
+/// `status` of a flow and `nodeStatus` of a node (vendor page, queryDetail), with a door for what the page does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// 0
+    Pending,
+    /// 1
+    InProgress,
+    /// 2
+    Completed,
+    /// 3
+    Cancelled,
+    /// 4
+    ExecutionException,
+    /// Any other number, or none where the vendor reported none.
+    Unknown(Option<i64>),
+}
+
+impl Status {
+    /// How many words [`Status::label`] can give.
+    pub const COUNT: usize = 6;
+
+    /// One status per word, in the vendor's order; a status' place here is its [`Status::index`].
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Pending,
+        Self::InProgress,
+        Self::Completed,
+        Self::Cancelled,
+        Self::ExecutionException,
+        Self::Unknown(None),
+    ];
+
+    /// The status for the vendor's number.
+    pub fn from_code(code: Option<i64>) -> Self {
+        match code {
+            Some(0) => Self::Pending,
+            Some(1) => Self::InProgress,
+            Some(2) => Self::Completed,
+            Some(3) => Self::Cancelled,
+            Some(4) => Self::ExecutionException,
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// The vendor's number, where one was reported.
+    pub fn code(self) -> Option<i64> {
+        match self {
+            Self::Pending => Some(0),
+            Self::InProgress => Some(1),
+            Self::Completed => Some(2),
+            Self::Cancelled => Some(3),
+            Self::ExecutionException => Some(4),
+            Self::Unknown(code) => code,
+        }
+    }
+
+    /// The place of this status' word in [`Status::ALL`], and in every table of counts by status.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Pending => 0,
+            Self::InProgress => 1,
+            Self::Completed => 2,
+            Self::Cancelled => 3,
+            Self::ExecutionException => 4,
+            Self::Unknown(_) => 5,
+        }
+    }
+
+    /// The `status` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::ExecutionException => "execution_exception",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// Whether the flow is over by itself, so that asking less often is polite. An execution exception is not: someone may repair it.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled)
+    }
+}
+
+/// `recallType` (vendor page, queryDetail): which numbers a round calls again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecallType {
+    /// 0: all attempts.
+    All,
+    /// 1: only the failed attempts.
+    Failed,
+    /// Any other number, or none reported.
+    Unknown,
+}
+
+impl RecallType {
+    /// The type for the vendor's number.
+    pub fn from_code(code: Option<i64>) -> Self {
+        match code {
+            Some(0) => Self::All,
+            Some(1) => Self::Failed,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The `recall_type` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Numbers by status, indexed by [`Status::index`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CountByStatus([u32; Status::COUNT]);
+
+impl CountByStatus {
+    /// One more with this status.
+    pub fn add(&mut self, status: Status) {
+        if let Some(count) = self.0.get_mut(status.index()) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// How many have this status.
+    pub fn get(&self, status: Status) -> u32 {
+        self.0.get(status.index()).copied().unwrap_or_default()
+    }
+
+    /// How many there are in all.
+    pub fn total(&self) -> u32 {
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// Each status with its number, in the order of [`Status::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Status, u32)> + '_ {
+        Status::ALL.into_iter().map(|status| (status, self.get(status)))
+    }
+}
+
+/// What one good answer to queryDetail says of a flow: the numbers the metrics need and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowReport {
+    /// `status` of the flow.
+    pub status: Status,
+    /// `recallType` of the flow.
+    pub recall_type: RecallType,
+    /// `recallNum`: how many recall attempts are planned.
+    pub recall_attempts: Option<i64>,
+    /// `recallInterval`: minutes between two recall rounds.
+    pub recall_interval_minutes: Option<i64>,
+    /// The flow's nodes (recall rounds) by their `nodeStatus`.
+    pub nodes: CountByStatus,
+    /// The vendor says that there are more nodes than it handed out.
+    pub nodes_truncated: bool,
+}
+
+/// A code of the vendor's answer that is not success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApiCode(pub i64);
+
+impl ApiCode {
+    /// -1, "Authentication error".
+    pub const AUTHENTICATION_ERROR: Self = Self(-1);
+    /// -2, "Restricted IP access".
+    pub const RESTRICTED_IP_ACCESS: Self = Self(-2);
+    /// -16, "Timestamp expires".
+    pub const TIMESTAMP_EXPIRED: Self = Self(-16);
+    /// -18, "Port program unusual".
+    pub const SYSTEM_EXCEPTION: Self = Self(-18);
+    /// -22, "Parameter exception".
+    pub const PARAMETER_EXCEPTION: Self = Self(-22);
+
+    /// The codes that the vendor documents for queryDetail.
+    pub const DOCUMENTED: [Self; 5] = [
+        Self::AUTHENTICATION_ERROR,
+        Self::RESTRICTED_IP_ACCESS,
+        Self::TIMESTAMP_EXPIRED,
+        Self::SYSTEM_EXCEPTION,
+        Self::PARAMETER_EXCEPTION,
+    ];
+
+    /// The `reason` label.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::AUTHENTICATION_ERROR => "authentication_error",
+            Self::RESTRICTED_IP_ACCESS => "restricted_ip_access",
+            Self::TIMESTAMP_EXPIRED => "timestamp_expired",
+            Self::SYSTEM_EXCEPTION => "system_exception",
+            Self::PARAMETER_EXCEPTION => "parameter_exception",
+            _ => "api_other",
+        }
+    }
+
+    /// Whether the answer means that our key or our address is refused, so that asking on would be hammering.
+    pub fn refuses_us(self) -> bool {
+        matches!(self, Self::AUTHENTICATION_ERROR | Self::RESTRICTED_IP_ACCESS)
+    }
+}
+
+impl fmt::Display for ApiCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How one HTTP request ended: the `outcome` label of `laaffic_api_requests_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Code 0 and a body that could be read.
+    Success,
+    /// A code other than 0.
+    ApiError,
+    /// No complete answer within `request_timeout`.
+    Timeout,
+    /// No connection: refused, unreachable, name not found.
+    Connect,
+    /// The TLS handshake failed or the certificate was not acceptable.
+    Tls,
+    /// An HTTP status other than 200, redirects included.
+    HttpStatus,
+    /// An answer that is not the documented JSON.
+    Decode,
+    /// A body over the limit.
+    TooLarge,
+    /// Anything else: the connection was reset, the body was cut off.
+    Other,
+}
+
+impl Outcome {
+    /// Every outcome, so that each can exist at 0 from the start.
+    pub const ALL: [Self; 9] = [
+        Self::Success,
+        Self::ApiError,
+        Self::Timeout,
+        Self::Connect,
+        Self::Tls,
+        Self::HttpStatus,
+        Self::Decode,
+        Self::TooLarge,
+        Self::Other,
+    ];
+
+    /// The `outcome` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ApiError => "api_error",
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::HttpStatus => "http_status",
+            Self::Decode => "decode",
+            Self::TooLarge => "too_large",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Why the last poll of a flow failed: the `reason` label of `laaffic_redial_flow_error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureReason {
+    /// The vendor answered with a code other than 0.
+    Api(ApiCode),
+    /// The request did not end in a readable answer.
+    Transport(Outcome),
+    /// Not asked: the account is blocked because the vendor refuses our credentials or our address.
+    Blocked,
+}
+
+impl FailureReason {
+    /// The `reason` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Api(code) => code.reason(),
+            Self::Transport(outcome) => outcome.label(),
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// A call of the vendor's API: the `endpoint` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `POST {base_url}/voice/recallFlow/queryDetail`
+    QueryDetail,
+}
+
+impl Endpoint {
+    /// Every endpoint the exporter calls.
+    pub const ALL: [Self; 1] = [Self::QueryDetail];
+
+    /// The `endpoint` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::QueryDetail => "query_detail",
+        }
+    }
+
+    /// The path below the account's base URL.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::QueryDetail => "voice/recallFlow/queryDetail",
+        }
+    }
+}
+
+/// What the configuration says of one flow, as the store and the metrics know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowInfo {
+    /// The vendor's key.
+    pub key_id: KeyId,
+    /// The configured name, for people; `None` means "show the key".
+    pub name: Option<Box<str>>,
+    /// The configured labels, sorted by name; they appear on `laaffic_redial_flow_info` only.
+    pub labels: Box<[(Box<str>, Box<str>)]>,
+    /// How often the flow is fetched while it may still change.
+    pub poll_interval: Duration,
+}

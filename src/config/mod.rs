@@ -3,6 +3,7 @@
 //! In: the YAML file (and the environment and secret files it names). Out: a [`Config`] in which every value is usable as it
 //! stands, or one error that lists every problem of the file at once.
 
+mod duration;
 mod secret;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use self::duration::{DurationError, PrometheusDuration, parse_duration};
 pub use self::secret::{Secret, SecretSource};
 use crate::model::{AccountName, FlowInfo};
 

@@ -5,6 +5,7 @@
 
 mod duration;
 mod secret;
+mod secret_reader;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::duration::{DurationError, PrometheusDuration, parse_duration};
-pub use self::secret::{Secret, SecretSource};
+pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};
+pub use self::secret_reader::SecretReader;
 use crate::model::{AccountName, FlowInfo};
 
 /// A whole configuration, checked.

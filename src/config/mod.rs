@@ -2,20 +2,71 @@
 //!
 //! In: the YAML file (and the environment and secret files it names). Out: a [`Config`] in which every value is usable as it
 //! stands, or one error that lists every problem of the file at once.
+//!
+//! [`load`] reads the file, [`parse`] takes its text: `yaml` makes values with positions of it, `walk` reads them as what they
+//! should be and collects problems, `file` with `flow`, `http_client` and `credential` knows which keys there are.
 
+mod credential;
 mod duration;
+mod file;
+mod flow;
+mod http_client;
+mod problem;
 mod secret;
 mod secret_reader;
+mod walk;
+mod wording;
+mod yaml;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use url::Url;
 
 pub use self::duration::{DurationError, PrometheusDuration, parse_duration};
+pub use self::problem::{LoadError, Position, Problem};
 pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};
 pub use self::secret_reader::SecretReader;
 use crate::model::{AccountName, FlowInfo};
+
+/// Reads and checks a configuration file. `env` gives the value of an environment variable, where it is set.
+///
+/// # Errors
+/// Where the file cannot be read, and otherwise as [`parse`].
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, LoadError> {
+    match std::fs::read(path) {
+        Ok(content) => parse_bytes(&content, path, env),
+        Err(error) => {
+            let message = format!("cannot be read: {error}; name a readable configuration file with --config.file");
+            Err(LoadError::new(path, vec![Problem::new(None, "", message)]))
+        }
+    }
+}
+
+/// Checks a configuration that was read from `path` already, and the files and environment variables it names.
+///
+/// # Errors
+/// As [`parse`], and where the content is not UTF-8.
+pub fn parse_bytes(content: &[u8], path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, LoadError> {
+    match std::str::from_utf8(content) {
+        Ok(text) => parse(text, path, env),
+        Err(error) => {
+            let (before, _) = content.split_at_checked(error.valid_up_to()).unwrap_or_default();
+            let position = Position::after(&String::from_utf8_lossy(before));
+            let message = "this is not UTF-8 text; save the file as UTF-8";
+            Err(LoadError::new(path, vec![Problem::new(Some(position), "", message)]))
+        }
+    }
+}
+
+/// Checks the text of a configuration file, and the files and environment variables it names. `path` is where the text comes from:
+/// relative paths start from its folder, and problems begin with it.
+///
+/// # Errors
+/// Everything that is wrong, at once; a text that is not YAML has the one problem that it is not.
+pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, LoadError> {
+    file::read(text, &file::Surroundings::new(path, env)).map_err(|problems| LoadError::new(path, problems))
+}
 
 /// A whole configuration, checked.
 #[derive(Debug)]

@@ -1,0 +1,85 @@
+//! How problems repeat what the file says.
+
+use super::yaml::Scalar;
+
+/// The longest text that a problem repeats, in characters: enough to recognise it by.
+const LONGEST_QUOTE: usize = 60;
+
+/// The word that a key begins with, all of it for an ordinary key.
+pub(super) fn leading_word(key: &str) -> &str {
+    let end = key
+        .bytes()
+        .take(LONGEST_QUOTE)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        .count();
+    key.get(..end).unwrap_or_default()
+}
+
+/// A text of the file for a problem: on one line, and not longer than needed to recognise it.
+pub(super) fn quote(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}
+
+/// A value for a problem, telling a text in quotes from a number or flag.
+pub(super) fn shown(scalar: &Scalar<'_>) -> String {
+    let quoted = quote(&scalar.text);
+    if scalar.plain {
+        quoted
+    } else {
+        format!("the text {quoted}")
+    }
+}
+
+/// Names the known key that was probably meant, or else all of them.
+pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
+    if key == "<<" {
+        return "merge keys are not supported; repeat the keys, or use an alias for a whole value".to_owned();
+    }
+    if key.contains(':') {
+        return "unknown key; write a space after the colon that ends the key".to_owned();
+    }
+    let plain = key.to_ascii_lowercase().replace(['-', ' '], "_");
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&plain, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance)
+        // A third of the letters: near enough to be a slip of the finger.
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3));
+    match nearest {
+        Some((_, candidate)) => format!("unknown key; did you mean {candidate}?"),
+        None => format!("unknown key; the keys here are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_stays_on_one_line_and_short() {
+        assert_eq!(quote("a\n\"b\""), r#""a\n\"b\"""#);
+        assert_eq!(quote(&"ü".repeat(60)), format!("\"{}\"", "ü".repeat(60)));
+        assert_eq!(quote(&"ü".repeat(61)), format!("\"{}\"…", "ü".repeat(60)));
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised() {
+        const KEYS: [&str; 3] = ["key_id", "name", "poll_interval"];
+        for (key, meant) in [
+            ("key-id", "key_id"),
+            ("keyId", "key_id"),
+            ("Name", "name"),
+            ("nmae", "name"),
+            ("pollinterval", "poll_interval"),
+        ] {
+            assert_eq!(unknown_key(key, &KEYS), format!("unknown key; did you mean {meant}?"));
+        }
+        assert_eq!(
+            unknown_key("labels", &KEYS),
+            "unknown key; the keys here are key_id, name, poll_interval"
+        );
+    }
+}

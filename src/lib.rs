@@ -3,10 +3,14 @@
 //! Data flows one way: config → poll → api → store → metrics → web.
 //!
 //! - [`config`]: the YAML file, checked as a whole, into values that cannot be wrong
-//! - [`model`]: the words all modules share; pure types
+//! - [`api`]: one signed exchange with the vendor, decoded
 //! - [`store`]: last known state per flow; the poller writes it, everybody else takes snapshots
+//!
+//! Around them:
+//! - [`model`]: the words all modules share; pure types
 //! - [`clock`]: wall time, injected
 
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod model;

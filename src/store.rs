@@ -156,6 +156,8 @@ pub struct Snapshot {
     pub policy: Policy,
     /// The moment that ages are measured against.
     pub taken: Instant,
+    /// When the last poll of any flow ended, well or badly; when the store was made, before the first.
+    pub last_poll_ended: Instant,
 }
 
 impl Snapshot {
@@ -206,6 +208,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     policy: Policy,
+    last_poll_ended: Instant,
     accounts: BTreeMap<AccountName, Arc<AccountFlows>>,
 }
 
@@ -217,7 +220,11 @@ impl Store {
             .map(|account| (account.name.clone(), Arc::new(account)))
             .collect();
         Self {
-            inner: Mutex::new(Inner { policy, accounts }),
+            inner: Mutex::new(Inner {
+                policy,
+                last_poll_ended: Instant::now(),
+                accounts,
+            }),
         }
     }
 
@@ -228,7 +235,13 @@ impl Store {
             accounts: inner.accounts.values().cloned().collect(),
             policy: inner.policy,
             taken: Instant::now(),
+            last_poll_ended: inner.last_poll_ended,
         }
+    }
+
+    /// The record of one flow now.
+    pub fn flow(&self, account: &str, key_id: KeyId) -> Option<Arc<FlowRecord>> {
+        self.lock().accounts.get(account)?.flow(key_id).cloned()
     }
 
     /// Takes a good answer in. `None` where the flow is not tracked (any more).
@@ -272,6 +285,7 @@ impl Store {
 
     fn replace(&self, account: &str, key_id: KeyId, update: impl FnOnce(&mut FlowRecord)) -> Option<Change> {
         let mut inner = self.lock();
+        inner.last_poll_ended = Instant::now();
         let account = inner.accounts.get_mut(account)?;
         let index = account
             .flows

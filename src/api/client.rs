@@ -1,0 +1,293 @@
+//! One signed HTTP exchange with the vendor.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Identity, Proxy, Response, StatusCode, Url, redirect, retry};
+use tokio::time::Instant;
+
+use super::error::{Error, Interruption};
+use super::sign::sign;
+use super::wire::{self, FlowPage};
+use crate::clock::{SharedClock, unix_seconds};
+use crate::config::{ClientTls, HttpClient, SecretError, SecretReader};
+use crate::model::{Endpoint, KeyId};
+
+/// No answer needs more than this, after decompression; a larger one is not read to its end.
+pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// A connection that is not there after this long is not worth more of `request_timeout`.
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+const SIGN: HeaderName = HeaderName::from_static("sign");
+const TIMESTAMP: HeaderName = HeaderName::from_static("timestamp");
+
+/// What requests are signed with.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Sent as `Api-Key`.
+    pub api_key: SecretReader,
+    /// Never sent.
+    pub api_secret: SecretReader,
+}
+
+/// The client of one account. Connections are kept and reused; HTTP/2 is used where the server offers it.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    query_detail: Url,
+    credentials: Credentials,
+    timeout: Duration,
+    clock: SharedClock,
+}
+
+/// A client cannot be built from what the configuration names.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ClientError(String);
+
+impl From<SecretError> for ClientError {
+    fn from(error: SecretError) -> Self {
+        Self(format!("the key or the secret {error}"))
+    }
+}
+
+/// One request and how it ended.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The decoded answer, or why there is none.
+    pub result: Result<FlowPage, Error>,
+    /// From before connecting to the last byte.
+    pub elapsed: Duration,
+    /// Upstream's clock minus ours in seconds, where the answer carried a `Date` (RFC 9110, section 6.6.1; whole seconds).
+    pub clock_skew_seconds: Option<f64>,
+}
+
+impl Client {
+    /// A client for the account at `base_url`.
+    ///
+    /// # Errors
+    /// If the TLS files or the proxy address cannot be used; the message names the file and what is wrong with it.
+    pub fn new(
+        base_url: &Url,
+        credentials: Credentials,
+        settings: &HttpClient,
+        timeout: Duration,
+        max_connections: usize,
+        clock: SharedClock,
+    ) -> Result<Self, ClientError> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("laaffic-exporter/", env!("CARGO_PKG_VERSION")))
+            // Signed headers do not travel to another host, and every request that is sent is one that we counted.
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            // Only the proxy that the configuration names, none that happens to be in the environment.
+            .no_proxy()
+            .pool_max_idle_per_host(max_connections)
+            .tcp_nodelay(true)
+            .connect_timeout(timeout.min(MAX_CONNECT_TIMEOUT));
+        let builder = with_proxy(with_tls(builder, &settings.tls)?, settings)?;
+        Ok(Self {
+            http: builder
+                .build()
+                .map_err(|error| ClientError(format!("the HTTP client cannot be built: {error}")))?,
+            query_detail: endpoint_url(base_url, Endpoint::QueryDetail),
+            credentials,
+            timeout,
+            clock,
+        })
+    }
+
+    /// Asks for one flow, and for one page of its nodes where `page` says which (from 1, 100 nodes each). `clock_offset` is added to
+    /// our own clock for the signed timestamp, for a host whose clock is off. The answer must be complete within `timeout`, or within
+    /// the account's request timeout if that is shorter.
+    pub async fn query_detail(
+        &self,
+        key_id: KeyId,
+        page: Option<u32>,
+        clock_offset: ClockOffset,
+        timeout: Duration,
+    ) -> Exchange {
+        let timeout = timeout.min(self.timeout);
+        let body = match page {
+            None => format!(r#"{{"keyId":{key_id}}}"#),
+            Some(page) => format!(r#"{{"keyId":{key_id},"current":{page},"size":100}}"#),
+        };
+        let started = Instant::now();
+        let mut clock_skew_seconds = None;
+        let exchange = self.exchange(body, clock_offset, &mut clock_skew_seconds);
+        let result = match tokio::time::timeout(timeout, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Timeout(timeout)),
+        };
+        Exchange {
+            result,
+            elapsed: started.elapsed(),
+            clock_skew_seconds,
+        }
+    }
+
+    async fn exchange(&self, body: String, offset: ClockOffset, skew: &mut Option<f64>) -> Result<FlowPage, Error> {
+        let mut request = reqwest::Request::new(reqwest::Method::POST, self.query_detail.clone());
+        *request.headers_mut() = self.headers(offset)?;
+        *request.body_mut() = Some(body.into());
+        let sent = self.http.execute(request).await;
+        let response = sent.map_err(|error| Error::from_transport(error, Interruption::Reset, self.timeout))?;
+        let now = self.clock.now();
+        let server_time = http_date(&response, DATE);
+        *skew = server_time.map(|time| unix_seconds(time) - unix_seconds(now));
+        if response.status() != StatusCode::OK {
+            return Err(Error::HttpStatus {
+                status: response.status().as_u16(),
+                retry_after: retry_after(&response, server_time.unwrap_or(now)),
+            });
+        }
+        wire::decode(&self.read_body(response).await?)
+    }
+
+    /// The headers of a signed request (vendor page, API guide).
+    fn headers(&self, offset: ClockOffset) -> Result<HeaderMap, Error> {
+        let api_key = self.credentials.api_key.current();
+        let api_secret = self.credentials.api_secret.current();
+        let timestamp = offset.apply(self.clock.now());
+        let signature = sign(api_key.expose(), api_secret.expose(), timestamp);
+        let mut headers = HeaderMap::with_capacity(6);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+        headers.insert(API_KEY, secret_value(api_key.expose())?);
+        headers.insert(SIGN, secret_value(&signature)?);
+        headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
+        Ok(headers)
+    }
+
+    async fn read_body(&self, mut response: Response) -> Result<Vec<u8>, Error> {
+        // A length announced is not a length sent, so it only serves to refuse early; what counts is what arrives.
+        if response
+            .content_length()
+            .is_some_and(|length| length > MAX_BODY_BYTES as u64)
+        {
+            return Err(Error::TooLarge(MAX_BODY_BYTES));
+        }
+        let mut body = Vec::new();
+        loop {
+            let chunk = response.chunk().await;
+            match chunk.map_err(|error| Error::from_transport(error, Interruption::Truncated, self.timeout))? {
+                None => return Ok(body),
+                Some(chunk) if body.len() + chunk.len() > MAX_BODY_BYTES => {
+                    return Err(Error::TooLarge(MAX_BODY_BYTES));
+                }
+                Some(chunk) => body.extend_from_slice(&chunk),
+            }
+        }
+    }
+}
+
+/// Seconds to add to our own clock so that the upstream accepts our timestamps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClockOffset(i64);
+
+impl ClockOffset {
+    /// An offset of so many whole seconds.
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// The offset in seconds.
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+
+    fn apply(self, now: SystemTime) -> u64 {
+        let seconds = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        seconds.saturating_add_signed(self.0)
+    }
+}
+
+/// The API's paths hang off the base URL, whether or not that ends with a slash.
+fn endpoint_url(base_url: &Url, endpoint: Endpoint) -> Url {
+    let mut url = base_url.clone();
+    url.set_path(&format!(
+        "{}/{}",
+        base_url.path().trim_end_matches('/'),
+        endpoint.path()
+    ));
+    url
+}
+
+fn secret_value(text: &str) -> Result<HeaderValue, Error> {
+    // The reader of the secret lets no such key through, so this is for the type's sake.
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        Error::Other(
+            Interruption::Reset,
+            "the API key holds characters that no header can carry".to_owned(),
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn http_date(response: &Response, name: HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(response.headers().get(name)?.to_str().ok()?).ok()
+}
+
+/// `Retry-After` in both its forms (RFC 9110, section 10.2.3): seconds, or a date, which the server means by its own clock.
+fn retry_after(response: &Response, server_now: SystemTime) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(server_now).unwrap_or_default())
+}
+
+fn with_tls(mut builder: reqwest::ClientBuilder, tls: &ClientTls) -> Result<reqwest::ClientBuilder, ClientError> {
+    // Fails where a provider is installed already, which is just as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Some(path) = &tls.ca_file {
+        let authorities = Certificate::from_pem_bundle(&read(path)?).map_err(|_| unusable(path, "PEM certificates"))?;
+        if authorities.is_empty() {
+            return Err(unusable(path, "PEM certificates"));
+        }
+        builder = builder.tls_certs_only(authorities);
+    }
+    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
+        let mut pem = read(cert)?;
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+        let identity = Identity::from_pem(&pem).map_err(|_| {
+            ClientError(format!(
+                "{} and {} are not a PEM certificate chain and its private key; check that both files belong together",
+                cert.display(),
+                key.display()
+            ))
+        })?;
+        builder = builder.identity(identity);
+    }
+    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure_skip_verify))
+}
+
+fn with_proxy(builder: reqwest::ClientBuilder, settings: &HttpClient) -> Result<reqwest::ClientBuilder, ClientError> {
+    match &settings.proxy_url {
+        None => Ok(builder),
+        // The library's own message could quote the address, which may hold a password.
+        Some(url) => match Proxy::all(url.expose()) {
+            Ok(proxy) => Ok(builder.proxy(proxy)),
+            Err(_) => Err(ClientError(
+                "proxy_url cannot be used as a proxy; write it like http://proxy:3128".to_owned(),
+            )),
+        },
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
+    fs::read(path).map_err(|error| ClientError(format!("{} cannot be read: {error}", path.display())))
+}
+
+fn unusable(path: &Path, wanted: &str) -> ClientError {
+    ClientError(format!("{} holds no {wanted}", path.display()))
+}

@@ -1,0 +1,147 @@
+//! Why a request did not end in a readable answer with code 0.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use crate::model::{ApiCode, FailureReason, Outcome};
+
+/// One request's failure. A kind per thing that a caller may do differently; messages carry no secret and no part of a body.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The vendor answered, with a code other than 0.
+    #[error("the API answered code {code} ({reason})", code = .0, reason = .0.reason())]
+    Code(ApiCode),
+    /// No complete answer in time.
+    #[error("no complete answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// No connection: refused, unreachable, name not found.
+    #[error("no connection: {0}")]
+    Connect(String),
+    /// TLS failed: handshake, version, certificate.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// An HTTP status other than 200, redirects included: signed headers do not travel to another host.
+    #[error("HTTP status {status}")]
+    HttpStatus {
+        /// The status code.
+        status: u16,
+        /// `Retry-After` as a wait from now, where the answer had one (RFC 9110, section 10.2.3).
+        retry_after: Option<Duration>,
+    },
+    /// The body is not the documented JSON.
+    #[error("not the documented answer: {0}")]
+    Decode(String),
+    /// The body is larger than the limit, after decompression.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The exchange was broken off after the connection stood.
+    #[error("{what}: {cause}", what = .0.label(), cause = .1)]
+    Other(Interruption, String),
+}
+
+/// How an exchange was broken off: all are outcome `other`, each has its own word in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// The connection ended before or within the answer's head.
+    Reset,
+    /// The answer's body ended too early, or could not be decompressed.
+    Truncated,
+}
+
+impl Interruption {
+    /// The word for logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Reset => "connection reset",
+            Self::Truncated => "answer cut off",
+        }
+    }
+}
+
+impl Error {
+    /// The `outcome` label.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Code(_) => Outcome::ApiError,
+            Self::Timeout(_) => Outcome::Timeout,
+            Self::Connect(_) => Outcome::Connect,
+            Self::Tls(_) => Outcome::Tls,
+            Self::HttpStatus { .. } => Outcome::HttpStatus,
+            Self::Decode(_) => Outcome::Decode,
+            Self::TooLarge(_) => Outcome::TooLarge,
+            Self::Other(..) => Outcome::Other,
+        }
+    }
+
+    /// The reason that a poll ending in this error failed for.
+    pub fn reason(&self) -> FailureReason {
+        match self {
+            Self::Code(code) => FailureReason::Api(*code),
+            other => FailureReason::Transport(other.outcome()),
+        }
+    }
+
+    /// Whether the same request may succeed in a moment: the network's and the server's passing troubles, and code -18.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Code(code) => *code == ApiCode::SYSTEM_EXCEPTION,
+            Self::HttpStatus { status, .. } => *status == 429 || *status >= 500,
+            Self::Timeout(_) | Self::Connect(_) | Self::Other(..) => true,
+            Self::Tls(_) | Self::Decode(_) | Self::TooLarge(_) => false,
+        }
+    }
+
+    /// How long the server asked to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::HttpStatus { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Sorts a failure of the HTTP library; `broken_off` is what a failure on a standing connection means at this point.
+    pub(super) fn from_transport(error: reqwest::Error, broken_off: Interruption, timeout: Duration) -> Self {
+        // The URL adds nothing that the account's name does not say.
+        let error = error.without_url();
+        if error.is_timeout() {
+            Self::Timeout(timeout)
+        } else if let Some(tls) = find_tls(&error) {
+            Self::Tls(tls)
+        } else if error.is_connect() {
+            Self::Connect(root_cause(&error))
+        } else {
+            Self::Other(broken_off, root_cause(&error))
+        }
+    }
+}
+
+/// The TLS failure among an error's causes, in words.
+fn find_tls(error: &(dyn StdError + 'static)) -> Option<String> {
+    causes(error).find_map(|cause| {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return Some(tls.to_string());
+        }
+        // The library reports a peer that hangs up during the handshake in words only.
+        let words = cause.to_string();
+        (cause.downcast_ref::<io::Error>().is_some() && words.contains("tls handshake")).then_some(words)
+    })
+}
+
+/// The innermost cause in words: what the operating system or the protocol said.
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The error and its causes, outermost first.
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+/// The next cause. An `io::Error` hides the error that it wraps from `source()`, which goes on with that error's own cause.
+fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}

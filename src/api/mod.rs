@@ -1,0 +1,16 @@
+//! The vendor's API, called and understood.
+//!
+//! In: credentials, a key, the moment to sign with. Out: a [`FlowPage`] or an [`Error`] that says what kind of failure it was, in an
+//! [`Exchange`] with how long it took and what the server's clock said. Knows nothing of intervals, retries or metrics.
+//!
+//! The vendor's page (queryDetail) is the authority; where the vendor's other pages show other forms, all forms are accepted.
+
+mod client;
+mod error;
+mod sign;
+mod wire;
+
+pub use self::client::{Client, ClientError, ClockOffset, Credentials, Exchange, MAX_BODY_BYTES};
+pub use self::error::{Error, Interruption};
+pub use self::sign::sign;
+pub use self::wire::{FlowPage, Node, decode};

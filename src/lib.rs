@@ -9,9 +9,11 @@
 //! Around them:
 //! - [`model`]: the words all modules share; pure types
 //! - [`clock`]: wall time, injected
+//! - [`simulator`]: the vendor, played: for the demo and for tests
 
 pub mod api;
 pub mod clock;
 pub mod config;
 pub mod model;
+pub mod simulator;
 pub mod store;

@@ -1,0 +1,488 @@
+//! A flow's life by rule and seed: where it stands at a moment of simulated time.
+//!
+//! Nothing runs in the background: a flow's state is worked out when somebody asks, from its plan, the seed and the time since the
+//! start. That is what makes 50,000 flows cheap and a test repeatable.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::chance::{chance, pick};
+
+// `status` and `nodeStatus` (vendor page, queryDetail).
+const PENDING: i64 = 0;
+const IN_PROGRESS: i64 = 1;
+const COMPLETED: i64 = 2;
+const CANCELLED: i64 = 3;
+const EXECUTION_EXCEPTION: i64 = 4;
+
+const MINUTE_MS: u64 = 60_000;
+
+/// What the vendor knows of a flow at one moment. `None` is the vendor's `null`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlowState {
+    /// `status`
+    pub status: Option<i64>,
+    /// `recallType`
+    pub recall_type: Option<i64>,
+    /// `recallNum`
+    pub recall_num: Option<i64>,
+    /// `recallInterval`, in minutes
+    pub recall_interval: Option<i64>,
+    /// The rounds, in the order in which they run.
+    pub nodes: Vec<NodeState>,
+}
+
+/// What the vendor knows of one round of a flow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeState {
+    /// `keyId` of the node; where it is left out, one is made from the flow's key and the node's place.
+    pub key_id: Option<i64>,
+    /// `taskId`: the group call that the round ran as, `None` until it has run.
+    pub task_id: Option<i64>,
+    /// `nodeStatus`
+    pub status: Option<i64>,
+}
+
+impl FlowState {
+    /// A flow with this status and one node per status in `nodes`; every ten minutes it calls those again that failed.
+    pub fn with_nodes(status: i64, nodes: &[i64]) -> Self {
+        Self {
+            status: Some(status),
+            recall_type: Some(1),
+            recall_num: i64::try_from(nodes.len()).ok(),
+            recall_interval: Some(10),
+            nodes: nodes
+                .iter()
+                .map(|status| NodeState {
+                    status: Some(*status),
+                    ..NodeState::default()
+                })
+                .collect(),
+        }
+    }
+}
+
+/// How a flow's life goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Plan {
+    /// The seed decides everything: most lives complete, some are cancelled, have a failing node, meet an execution exception
+    /// that is repaired later, or show a status that the vendor's page does not know; one flow in fifty is stuck in an execution
+    /// exception for ever.
+    #[default]
+    Seeded,
+    /// As written in the script.
+    Scripted(Box<Script>),
+    /// Always this state.
+    Still(Box<FlowState>),
+    /// The vendor knows no such flow: asked for it, it answers -22.
+    Gone,
+}
+
+/// One life of a flow, in minutes of simulated time. After `rest` the flow begins anew, with new nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// What becomes of it.
+    pub course: Course,
+    /// `recallType`: 0 all attempts, 1 only the failed ones.
+    pub recall_type: i64,
+    /// `recallNum`: how many rounds there will be, at least 1.
+    pub recall_num: u16,
+    /// `recallInterval`: minutes from one round to the next, at least 1.
+    pub recall_interval: u32,
+    /// Minutes before the first round.
+    pub pending: u32,
+    /// Minutes from the end of the last round's interval to the next life; `None` stays as it ended.
+    pub rest: Option<u32>,
+    /// Minutes that the flow has already lived when the simulator starts.
+    pub age: u32,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            course: Course::Completes,
+            recall_type: 1,
+            recall_num: 3,
+            recall_interval: 10,
+            pending: 10,
+            rest: Some(20),
+            age: 0,
+        }
+    }
+}
+
+/// What becomes of a life. Rounds count from 0; a round beyond the last one means the last one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Course {
+    /// Every round runs to its end.
+    #[default]
+    Completes,
+    /// Somebody cancels the flow while this round runs.
+    Cancelled {
+        /// The round that was running.
+        round: u16,
+    },
+    /// An execution exception stops the flow while this round runs.
+    Exception {
+        /// The round that was running.
+        round: u16,
+        /// Minutes until somebody repairs it and the round goes on; `None`: nobody ever does.
+        repair: Option<u32>,
+    },
+    /// This round ends in an execution exception of its own while the flow goes on.
+    FailingNode {
+        /// The round that fails.
+        round: u16,
+    },
+    /// While this round runs, the flow shows a status number that the vendor's page does not know.
+    Undocumented {
+        /// The round.
+        round: u16,
+        /// The number.
+        status: i64,
+    },
+}
+
+/// The state of flow `key_id` after `elapsed` simulated time, or `None` where the vendor knows no such flow.
+pub(super) fn state_at(plan: &Plan, seed: u64, key_id: u64, elapsed: Duration) -> Option<FlowState> {
+    match plan {
+        Plan::Gone => None,
+        Plan::Still(state) => Some(state.as_ref().clone()),
+        Plan::Scripted(script) => {
+            let (life, minute_ms) = script.place(elapsed);
+            Some(script.state(script.course, seed, key_id, life, minute_ms))
+        }
+        Plan::Seeded => {
+            let script = seeded_script(seed, key_id);
+            let (life, minute_ms) = script.place(elapsed);
+            let course = match script.course {
+                stuck @ Course::Exception { repair: None, .. } => stuck,
+                _ => seeded_course(&script, seed, key_id, life),
+            };
+            Some(script.state(course, seed, key_id, life, minute_ms))
+        }
+    }
+}
+
+/// The timing of a seeded flow, the same in all its lives; its course only says whether it is one of those that are stuck.
+fn seeded_script(seed: u64, key_id: u64) -> Script {
+    let roll = |what: u64| chance(seed, &[key_id, what]);
+    let recall_interval = pick(roll(1), [5, 10, 15, 20, 30, 60]);
+    let mut script = Script {
+        course: Course::Completes,
+        recall_type: i64::from(roll(2) % 10 != 0),
+        recall_num: (1 + roll(3) % 6) as u16,
+        recall_interval,
+        pending: 5 + (roll(4) % 40) as u32,
+        // Twice the interval is room for a repair, so that every life of the flow takes equally long whatever happens in it.
+        rest: Some(2 * recall_interval + 20 + (roll(5) % 100) as u32),
+        age: 0,
+    };
+    if roll(6).is_multiple_of(50) {
+        script.course = Course::Exception {
+            round: (roll(7) % 3) as u16,
+            repair: None,
+        };
+        script.rest = None;
+    } else {
+        // Somewhere in its first life: flows that all begin together would be a dull picture.
+        script.age = (roll(8) % (script.period_ms() / MINUTE_MS).max(1)) as u32;
+    }
+    script
+}
+
+fn seeded_course(script: &Script, seed: u64, key_id: u64, life: u64) -> Course {
+    let roll = |what: u64| chance(seed, &[key_id, life, what]);
+    let round = (roll(11) % u64::from(script.recall_num.max(1))) as u16;
+    match roll(12) % 100 {
+        0..70 => Course::Completes,
+        70..80 => Course::FailingNode { round },
+        80..89 => Course::Cancelled { round },
+        89..97 => Course::Exception {
+            round,
+            repair: Some(script.recall_interval + (roll(13) % u64::from(script.recall_interval.max(1))) as u32),
+        },
+        _ => Course::Undocumented { round, status: 7 },
+    }
+}
+
+impl Script {
+    fn rounds(&self) -> u64 {
+        u64::from(self.recall_num.max(1))
+    }
+
+    fn interval_ms(&self) -> u64 {
+        u64::from(self.recall_interval.max(1)) * MINUTE_MS
+    }
+
+    /// From the beginning of one life to that of the next, where there is a next.
+    fn period_ms(&self) -> u64 {
+        let repair = match self.course {
+            Course::Exception {
+                repair: Some(repair), ..
+            } => u64::from(repair),
+            _ => 0,
+        };
+        let quiet = u64::from(self.pending) + repair + u64::from(self.rest.unwrap_or(0));
+        quiet * MINUTE_MS + self.rounds() * self.interval_ms()
+    }
+
+    /// Which life it is (from 0) and how far into it.
+    fn place(&self, elapsed: Duration) -> (u64, u64) {
+        let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let age = elapsed.saturating_add(u64::from(self.age) * MINUTE_MS);
+        match self.rest {
+            None => (0, age),
+            // A life has at least one round of at least a minute, so the divisor is never 0.
+            Some(_) => (age / self.period_ms().max(1), age % self.period_ms().max(1)),
+        }
+    }
+
+    fn state(&self, course: Course, seed: u64, key_id: u64, life: u64, at: u64) -> FlowState {
+        let interval = self.interval_ms();
+        let begin = |round: u64| u64::from(self.pending) * MINUTE_MS + round * interval;
+        // The calls of a round take three fifths of the interval; the rest is waiting for the next one.
+        let end = |round: u64| begin(round) + interval / 5 * 3;
+        let last = self.rounds() - 1;
+        let capped = |round: u16| u64::from(round).min(last);
+        // Where a cancellation or an exception strikes: in the middle of the calls.
+        let strike = |round: u16| begin(capped(round)) + interval / 4;
+
+        // `stopped`: the round at which the flow stands still, what became of it, and of those that were to follow.
+        let (at, stopped) = match course {
+            Course::Cancelled { round } if at >= strike(round) => (at, Some((capped(round), CANCELLED, CANCELLED))),
+            Course::Exception { round, repair } if at >= strike(round) => {
+                let repair = repair.map(|minutes| u64::from(minutes) * MINUTE_MS);
+                match repair {
+                    // Repaired: the round goes on where it had stopped.
+                    Some(repair) if at >= strike(round) + repair => (at - repair, None),
+                    _ => (at, Some((capped(round), EXECUTION_EXCEPTION, PENDING))),
+                }
+            }
+            _ => (at, None),
+        };
+
+        let node_status = |round: u64| match (stopped, course) {
+            (Some((at_round, status, _)), _) if round == at_round => status,
+            (Some((at_round, _, later)), _) if round > at_round => later,
+            (Some(_), _) => COMPLETED,
+            (None, _) if at < begin(round) => PENDING,
+            (None, _) if at < end(round) => IN_PROGRESS,
+            (None, Course::FailingNode { round: failing }) if round == capped(failing) => EXECUTION_EXCEPTION,
+            (None, _) => COMPLETED,
+        };
+        let status = match (stopped, course) {
+            (Some((_, status, _)), _) => status,
+            (None, Course::Undocumented { round, status })
+                if (begin(capped(round))..begin(capped(round) + 1)).contains(&at) =>
+            {
+                status
+            }
+            (None, _) if at < begin(0) => PENDING,
+            (None, _) if at < end(last) => IN_PROGRESS,
+            (None, _) => COMPLETED,
+        };
+        let has_run = |round: u64| match stopped {
+            Some((at_round, ..)) => round <= at_round,
+            None => at >= begin(round),
+        };
+
+        FlowState {
+            status: Some(status),
+            recall_type: Some(self.recall_type),
+            recall_num: Some(i64::from(self.recall_num.max(1))),
+            recall_interval: Some(i64::from(self.recall_interval.max(1))),
+            nodes: (0..self.rounds())
+                .map(|round| NodeState {
+                    key_id: Some(node_key(key_id, life, round)),
+                    task_id: has_run(round)
+                        .then(|| 5_000_000 + (chance(seed, &[key_id, life, round, 21]) % 1_000_000) as i64),
+                    status: Some(node_status(round)),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The `keyId` of a node: unlike any other node's of the flow, in this life and in the next ones.
+pub(super) fn node_key(flow: u64, life: u64, round: u64) -> i64 {
+    let number = flow
+        .wrapping_mul(1_000_000)
+        .wrapping_add((life % 1000) * 1000 + round + 1);
+    // The vendor's integers are signed and its keys positive.
+    (number & i64::MAX.unsigned_abs()) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minutes(minutes: u64) -> Duration {
+        Duration::from_secs(60 * minutes)
+    }
+
+    /// Flow status and node statuses at each of these minutes.
+    fn story(plan: &Plan, at: &[u64]) -> Vec<(i64, Vec<i64>)> {
+        at.iter()
+            .map(|minute| {
+                let state = state_at(plan, 1, 12, minutes(*minute)).unwrap();
+                let nodes = state.nodes.iter().map(|node| node.status.unwrap()).collect();
+                (state.status.unwrap(), nodes)
+            })
+            .collect()
+    }
+
+    fn scripted(course: Course) -> Plan {
+        Plan::Scripted(Box::new(Script {
+            course,
+            ..Script::default()
+        }))
+    }
+
+    #[test]
+    fn a_life_goes_from_pending_through_its_rounds_to_completed_and_begins_anew() {
+        let plan = scripted(Course::Completes);
+        assert_eq!(
+            story(&plan, &[0, 9, 10, 16, 20, 30, 35, 36, 59, 60, 70]),
+            [
+                (0, vec![0, 0, 0]),
+                (0, vec![0, 0, 0]),
+                (1, vec![1, 0, 0]),
+                (1, vec![2, 0, 0]),
+                (1, vec![2, 1, 0]),
+                (1, vec![2, 2, 1]),
+                (1, vec![2, 2, 1]),
+                (2, vec![2, 2, 2]),
+                (2, vec![2, 2, 2]),
+                (0, vec![0, 0, 0]),
+                (1, vec![1, 0, 0]),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_node_has_a_task_once_it_has_begun_and_a_key_of_its_own_in_every_life() {
+        let plan = scripted(Course::Completes);
+        let state = state_at(&plan, 1, 12, minutes(25)).unwrap();
+        let tasks: Vec<_> = state.nodes.iter().map(|node| node.task_id.is_some()).collect();
+        assert_eq!(tasks, [true, true, false]);
+        let mut keys: Vec<_> = [0, 60, 120]
+            .iter()
+            .flat_map(|minute| state_at(&plan, 1, 12, minutes(*minute)).unwrap().nodes)
+            .map(|node| node.key_id.unwrap())
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 9);
+        assert!(keys.iter().all(|key| *key > 0));
+    }
+
+    #[test]
+    fn cancelled_mid_way() {
+        let plan = scripted(Course::Cancelled { round: 1 });
+        assert_eq!(
+            story(&plan, &[22, 23, 59, 60]),
+            [
+                (1, vec![2, 1, 0]),
+                (3, vec![2, 3, 3]),
+                (3, vec![2, 3, 3]),
+                (0, vec![0, 0, 0])
+            ]
+        );
+    }
+
+    #[test]
+    fn an_exception_is_repaired_and_the_round_goes_on() {
+        let plan = scripted(Course::Exception {
+            round: 1,
+            repair: Some(15),
+        });
+        assert_eq!(
+            story(&plan, &[23, 37, 38, 41, 51, 74, 75]),
+            [
+                (4, vec![2, 4, 0]),
+                (4, vec![2, 4, 0]),
+                (1, vec![2, 1, 0]),
+                (1, vec![2, 2, 0]),
+                (2, vec![2, 2, 2]),
+                (2, vec![2, 2, 2]),
+                (0, vec![0, 0, 0])
+            ]
+        );
+    }
+
+    #[test]
+    fn stuck_is_for_ever() {
+        let plan = Plan::Scripted(Box::new(Script {
+            course: Course::Exception { round: 0, repair: None },
+            rest: None,
+            age: 20,
+            ..Script::default()
+        }));
+        assert_eq!(story(&plan, &[0, 1_000_000]), [(4, vec![4, 0, 0]), (4, vec![4, 0, 0])]);
+    }
+
+    #[test]
+    fn a_node_fails_while_the_flow_goes_on() {
+        let plan = scripted(Course::FailingNode { round: 0 });
+        assert_eq!(
+            story(&plan, &[12, 20, 40]),
+            [(1, vec![1, 0, 0]), (1, vec![4, 1, 0]), (2, vec![4, 2, 2])]
+        );
+    }
+
+    #[test]
+    fn an_undocumented_number_while_a_round_runs() {
+        let plan = scripted(Course::Undocumented { round: 9, status: 7 });
+        assert_eq!(
+            story(&plan, &[29, 30, 39, 40]),
+            [
+                (1, vec![2, 2, 0]),
+                (7, vec![2, 2, 1]),
+                (7, vec![2, 2, 2]),
+                (2, vec![2, 2, 2])
+            ]
+        );
+    }
+
+    #[test]
+    fn still_and_gone() {
+        let state = FlowState::with_nodes(2, &[2, 4]);
+        let plan = Plan::Still(Box::new(state.clone()));
+        assert_eq!(state_at(&plan, 1, 12, minutes(5)), Some(state));
+        assert_eq!(state_at(&Plan::Gone, 1, 12, minutes(5)), None);
+    }
+
+    #[test]
+    fn seeded_lives_differ_repeat_and_show_every_status() {
+        let mut seen = std::collections::BTreeMap::<i64, u32>::new();
+        for key in 1..=2_000 {
+            let state = state_at(&Plan::Seeded, 42, key, minutes(100)).unwrap();
+            assert_eq!(Some(state.clone()), state_at(&Plan::Seeded, 42, key, minutes(100)));
+            assert!((1..=10).contains(&state.recall_num.unwrap()));
+            assert!((1..=1440).contains(&state.recall_interval.unwrap()));
+            *seen.entry(state.status.unwrap()).or_default() += 1;
+        }
+        assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 7], "{seen:?}");
+        assert!(seen[&2] > 200 && seen[&1] > 200, "{seen:?}");
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_trouble() {
+        for course in [Course::Completes, Course::Exception { round: 0, repair: None }] {
+            let plan = Plan::Scripted(Box::new(Script {
+                course,
+                rest: None,
+                recall_num: 0,
+                recall_interval: 0,
+                ..Script::default()
+            }));
+            assert!(state_at(&plan, u64::MAX, u64::MAX, Duration::MAX).is_some());
+        }
+        assert!(state_at(&Plan::Seeded, 0, u64::MAX, Duration::MAX).is_some());
+        assert!(node_key(u64::MAX, u64::MAX, 5) >= 0);
+    }
+}

@@ -1,0 +1,519 @@
+//! The played vendor itself, without a socket: accounts, flows, troubles, counts, and the handle by which they are changed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+
+use super::chance::{chance, fraction, of_text};
+use super::counts::{Arrival, Counts, FlowCounts};
+use super::fault::{Fault, Trouble, strike};
+use super::life::{FlowState, Plan, state_at};
+use super::page::Manner;
+use super::settings::{Account, Latency, Settings};
+
+/// A handle on the vendor: cheap to clone, every clone is the same vendor.
+#[derive(Clone)]
+pub struct Vendor(Arc<Inner>);
+
+struct Inner {
+    seed: u64,
+    speed: f64,
+    allowed_skew: Duration,
+    record_arrivals: bool,
+    clock: SharedClock,
+    started: Instant,
+    stop: CancellationToken,
+    // Held for single steps only, never across an await.
+    state: Mutex<State>,
+}
+
+struct State {
+    accounts: Vec<AccountState>,
+    by_name: HashMap<String, usize>,
+    by_api_key: HashMap<String, usize>,
+    trouble: Option<Box<Trouble>>,
+    latency: Latency,
+    counts: Counts,
+    /// How often the counts were reset: a visit that began before a reset must not be found among the arrivals after it.
+    resets: u64,
+}
+
+struct AccountState {
+    api_key: Arc<str>,
+    api_secret: Arc<str>,
+    name: String,
+    flows: HashMap<u64, FlowEntry>,
+    trouble: Option<Box<Trouble>>,
+    counts: Counts,
+    arrivals: Vec<Arrival>,
+}
+
+/// Small, as there may be 50,000 of them; what only few flows have is boxed.
+struct FlowEntry {
+    plan: Plan,
+    pinned: Option<Box<FlowState>>,
+    manner: Option<Box<Manner>>,
+    trouble: Option<Box<Trouble>>,
+    counts: FlowCounts,
+}
+
+/// Where a trouble applies. Of several that strike one request, the one for the flow wins over the one for its account and that over
+/// the one for all; those that only alter an answer all apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Every request to the API.
+    Everywhere,
+    /// Every request with the API key of the account of this name.
+    Account(String),
+    /// Every request for this flow of this account.
+    Flow(String, u64),
+}
+
+/// Why a change was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no account of this name.
+    #[error("no account is called {0:?}")]
+    NoAccount(String),
+    /// The account has no such flow.
+    #[error("account {0:?} has no flow {1}")]
+    NoFlow(String, u64),
+}
+
+impl fmt::Debug for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vendor")
+            .field("seed", &self.0.seed)
+            .field("speed", &self.0.speed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Vendor {
+    /// A vendor with these settings; the flows' lives begin now.
+    pub fn new(settings: Settings, clock: SharedClock) -> Self {
+        let mut state = State {
+            accounts: Vec::with_capacity(settings.accounts.len()),
+            by_name: HashMap::new(),
+            by_api_key: HashMap::new(),
+            trouble: settings.trouble.map(Box::new),
+            latency: settings.latency,
+            counts: Counts::default(),
+            resets: 0,
+        };
+        for account in settings.accounts {
+            let place = state.accounts.len();
+            state.by_name.insert(account.name.clone(), place);
+            state.by_api_key.insert(account.api_key.clone(), place);
+            state.accounts.push(AccountState::new(account));
+        }
+        Self(Arc::new(Inner {
+            seed: settings.seed,
+            speed: settings.speed,
+            allowed_skew: settings.allowed_skew,
+            record_arrivals: settings.record_arrivals,
+            clock,
+            started: Instant::now(),
+            stop: CancellationToken::new(),
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// The accounts' names, sorted.
+    pub fn accounts(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.state().by_name.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The keys of an account's flows, sorted.
+    pub fn key_ids(&self, account: &str) -> Result<Vec<u64>, Refused> {
+        let mut keys: Vec<_> = self.state().account(account)?.flows.keys().copied().collect();
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// Where the flow stands now; `None` where the vendor knows no such flow.
+    pub fn flow_state(&self, account: &str, key_id: u64) -> Result<Option<FlowState>, Refused> {
+        let plan = self.state().flow(account, key_id)?.present_plan();
+        Ok(self.state_of(&plan, key_id))
+    }
+
+    /// Holds a flow in this state until [`Vendor::unpin`].
+    pub fn pin(&self, account: &str, key_id: u64, state: FlowState) -> Result<(), Refused> {
+        self.state().flow(account, key_id)?.pinned = Some(Box::new(state));
+        Ok(())
+    }
+
+    /// Lets a pinned flow live on, as if it had never stood still.
+    pub fn unpin(&self, account: &str, key_id: u64) -> Result<(), Refused> {
+        self.state().flow(account, key_id)?.pinned = None;
+        Ok(())
+    }
+
+    /// Gives a flow another plan, or the account another flow. [`Plan::Gone`] takes one away.
+    pub fn set_plan(&self, account: &str, key_id: u64, plan: Plan) -> Result<(), Refused> {
+        let mut state = self.state();
+        let flows = &mut state.account(account)?.flows;
+        match flows.get_mut(&key_id) {
+            Some(flow) => flow.plan = plan,
+            None => {
+                flows.insert(key_id, FlowEntry::new(plan, None));
+            }
+        }
+        Ok(())
+    }
+
+    /// In which of the vendor's forms a flow answers.
+    pub fn manner(&self, account: &str, key_id: u64) -> Result<Manner, Refused> {
+        let manner = self.state().flow(account, key_id)?.manner.clone();
+        Ok(manner.map_or_else(|| Manner::by_seed(self.0.seed, key_id), |manner| *manner))
+    }
+
+    /// Chooses the form in which a flow answers; `None` leaves it to the seed.
+    pub fn set_manner(&self, account: &str, key_id: u64, manner: Option<Manner>) -> Result<(), Refused> {
+        self.state().flow(account, key_id)?.manner = manner.map(Box::new);
+        Ok(())
+    }
+
+    /// Gives an account another API key and secret; the old ones are unknown from now on.
+    pub fn set_credentials(&self, account: &str, api_key: &str, api_secret: &str) -> Result<(), Refused> {
+        let mut state = self.state();
+        let entry = state.account(account)?;
+        let old = std::mem::replace(&mut entry.api_key, api_key.into());
+        entry.api_secret = api_secret.into();
+        if let Some(place) = state.by_api_key.remove(&*old) {
+            state.by_api_key.insert(api_key.to_owned(), place);
+        }
+        Ok(())
+    }
+
+    /// How long answers take.
+    pub fn latency(&self) -> Latency {
+        self.state().latency
+    }
+
+    /// Changes how long answers take.
+    pub fn set_latency(&self, latency: Latency) {
+        self.state().latency = latency;
+    }
+
+    /// What goes wrong in this scope.
+    pub fn trouble(&self, scope: &Scope) -> Result<Option<Trouble>, Refused> {
+        Ok(self.state().trouble(scope)?.as_deref().cloned())
+    }
+
+    /// Changes what goes wrong in this scope; `None` is peace.
+    pub fn set_trouble(&self, scope: &Scope, trouble: Option<Trouble>) -> Result<(), Refused> {
+        *self.state().trouble(scope)? = trouble.map(Box::new);
+        Ok(())
+    }
+
+    /// All requests to the API.
+    pub fn counts(&self) -> Counts {
+        self.state().counts.clone()
+    }
+
+    /// The requests with an account's API key.
+    pub fn account_counts(&self, account: &str) -> Result<Counts, Refused> {
+        Ok(self.state().account(account)?.counts.clone())
+    }
+
+    /// The requests for one flow.
+    pub fn flow_counts(&self, account: &str, key_id: u64) -> Result<FlowCounts, Refused> {
+        Ok(self.state().flow(account, key_id)?.counts)
+    }
+
+    /// When the requests with an account's API key arrived, in that order; empty unless the settings ask for it.
+    pub fn arrivals(&self, account: &str) -> Result<Vec<Arrival>, Refused> {
+        Ok(self.state().account(account)?.arrivals.clone())
+    }
+
+    /// Counts from the start again.
+    pub fn reset_counts(&self) {
+        let mut state = self.state();
+        state.resets += 1;
+        state.counts.reset();
+        for account in &mut state.accounts {
+            account.counts.reset();
+            account.arrivals.clear();
+            account.flows.values_mut().for_each(|flow| flow.counts.reset());
+        }
+    }
+
+    /// A request has arrived. It is in flight until the visit is dropped.
+    pub(super) fn arrive(&self, api_key: Option<&str>) -> Visit {
+        let mut state = self.state();
+        state.counts.enter();
+        let number = state.counts.requests;
+        let resets = state.resets;
+        let place = api_key.and_then(|key| state.by_api_key.get(key)).copied();
+        let mut arrival = None;
+        if let Some(account) = place.and_then(|place| state.accounts.get_mut(place)) {
+            account.counts.enter();
+            if self.0.record_arrivals {
+                arrival = Some((resets, account.arrivals.len()));
+                account.arrivals.push(Arrival {
+                    at: Instant::now(),
+                    key_id: None,
+                });
+            }
+        }
+        Visit {
+            vendor: self.clone(),
+            number,
+            account: place,
+            flow: None,
+            arrival,
+            named: false,
+            finished: false,
+        }
+    }
+
+    /// The state of a flow with this plan now.
+    pub(super) fn state_of(&self, plan: &Plan, key_id: u64) -> Option<FlowState> {
+        let simulated_ms = self.0.started.elapsed().as_secs_f64() * self.0.speed * 1000.0;
+        // A cast from a float to an integer saturates, so no speed is too absurd.
+        state_at(plan, self.0.seed, key_id, Duration::from_millis(simulated_ms as u64))
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.0.seed
+    }
+
+    pub(super) fn allowed_skew(&self) -> Duration {
+        self.0.allowed_skew
+    }
+
+    /// The server's calendar, so many seconds off.
+    pub(super) fn now(&self, offset_seconds: i64) -> SystemTime {
+        let now = self.0.clock.now();
+        let offset = Duration::from_secs(offset_seconds.unsigned_abs());
+        let moved = if offset_seconds < 0 {
+            now.checked_sub(offset)
+        } else {
+            now.checked_add(offset)
+        };
+        moved.unwrap_or(now)
+    }
+
+    /// Cancelled when the simulator stops, so that no answer that takes its time holds it up.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every step leaves the state whole, so one that panicked is no reason to stop answering.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn account(&mut self, name: &str) -> Result<&mut AccountState, Refused> {
+        let place = self.by_name.get(name).copied();
+        place
+            .and_then(|place| self.accounts.get_mut(place))
+            .ok_or_else(|| Refused::NoAccount(name.to_owned()))
+    }
+
+    fn flow(&mut self, account: &str, key_id: u64) -> Result<&mut FlowEntry, Refused> {
+        let flows = &mut self.account(account)?.flows;
+        flows
+            .get_mut(&key_id)
+            .ok_or_else(|| Refused::NoFlow(account.to_owned(), key_id))
+    }
+
+    fn trouble(&mut self, scope: &Scope) -> Result<&mut Option<Box<Trouble>>, Refused> {
+        Ok(match scope {
+            Scope::Everywhere => &mut self.trouble,
+            Scope::Account(account) => &mut self.account(account)?.trouble,
+            Scope::Flow(account, key_id) => &mut self.flow(account, *key_id)?.trouble,
+        })
+    }
+}
+
+impl AccountState {
+    fn new(account: Account) -> Self {
+        Self {
+            api_key: account.api_key.into(),
+            api_secret: account.api_secret.into(),
+            name: account.name,
+            flows: account
+                .flows
+                .into_iter()
+                .map(|flow| (flow.key_id, FlowEntry::new(flow.plan, flow.manner)))
+                .collect(),
+            trouble: account.trouble.map(Box::new),
+            counts: Counts::default(),
+            arrivals: Vec::new(),
+        }
+    }
+}
+
+impl FlowEntry {
+    fn new(plan: Plan, manner: Option<Manner>) -> Self {
+        Self {
+            plan,
+            pinned: None,
+            manner: manner.map(Box::new),
+            trouble: None,
+            counts: FlowCounts::default(),
+        }
+    }
+
+    fn present_plan(&self) -> Plan {
+        self.pinned.clone().map_or_else(|| self.plan.clone(), Plan::Still)
+    }
+}
+
+/// One request, from its arrival until its answer is out or its sender has left.
+#[derive(Debug)]
+pub(super) struct Visit {
+    vendor: Vendor,
+    /// Which request to this vendor it is.
+    number: u64,
+    account: Option<usize>,
+    flow: Option<u64>,
+    arrival: Option<(u64, usize)>,
+    named: bool,
+    finished: bool,
+}
+
+/// What a request finds.
+pub(super) struct Situation {
+    /// Whose API key it carries, if anybody's.
+    pub(super) credentials: Option<Credentials>,
+    /// The flow it asks for, where the account has it.
+    pub(super) plan: Plan,
+    pub(super) manner: Manner,
+    /// What becomes of it instead of its proper answer.
+    pub(super) fault: Option<Fault>,
+    /// What only changes the proper answer.
+    pub(super) alterations: Vec<Fault>,
+    pub(super) latency: Duration,
+}
+
+pub(super) struct Credentials {
+    pub(super) api_key: Arc<str>,
+    pub(super) api_secret: Arc<str>,
+}
+
+impl Visit {
+    pub(super) fn vendor(&self) -> &Vendor {
+        &self.vendor
+    }
+
+    /// The request's body is there and asks for this flow, if it could be read. To be called once.
+    pub(super) fn meet(&mut self, key_id: Option<u64>) -> Situation {
+        let seed = self.vendor.0.seed;
+        let number = self.number;
+        let mut guard = self.vendor.state();
+        let state = &mut *guard;
+        let mut faults = Vec::new();
+        let mut situation = Situation {
+            credentials: None,
+            plan: Plan::Gone,
+            manner: Manner::by_seed(seed, key_id.unwrap_or_default()),
+            fault: None,
+            alterations: Vec::new(),
+            latency: state.latency.of(chance(seed, &[number, 51])),
+        };
+
+        let mut circumstances = [0, key_id.unwrap_or_default(), number];
+        if let Some(account) = self.account.and_then(|place| state.accounts.get_mut(place)) {
+            situation.credentials = Some(Credentials {
+                api_key: Arc::clone(&account.api_key),
+                api_secret: Arc::clone(&account.api_secret),
+            });
+            if let Some((resets, place)) = self.arrival
+                && resets == state.resets
+                && let Some(arrival) = account.arrivals.get_mut(place)
+            {
+                arrival.key_id = key_id;
+            }
+            let flow = key_id.and_then(|key_id| account.flows.get_mut(&key_id));
+            let nth = flow.as_ref().map_or(number, |flow| flow.counts.requests);
+            circumstances = [of_text(&account.name), key_id.unwrap_or_default(), nth];
+            if let Some(flow) = flow {
+                self.flow = key_id;
+                flow.counts.enter();
+                situation.plan = flow.present_plan();
+                if let Some(manner) = flow.manner.as_deref() {
+                    situation.manner = manner.clone();
+                }
+                faults.extend(strike(&mut flow.trouble, chance_of(seed, circumstances, 61)));
+            }
+            faults.extend(strike(&mut account.trouble, chance_of(seed, circumstances, 62)));
+        }
+        faults.extend(strike(&mut state.trouble, chance_of(seed, circumstances, 63)));
+
+        for fault in faults {
+            if fault.only_alters() {
+                situation.alterations.push(fault);
+            } else if situation.fault.is_none() {
+                situation.fault = Some(fault);
+            }
+        }
+        situation
+    }
+
+    /// What becomes of the request, for the counts. To be called once.
+    pub(super) fn answer(&mut self, name: &str) {
+        self.named = true;
+        self.each_counts(|counts| counts.answer(name));
+    }
+
+    /// A fault that only alters the answer, for the counts.
+    pub(super) fn alter(&self, name: &str) {
+        self.each_counts(|counts| counts.alter(name));
+    }
+
+    /// The answer is out.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    fn each_counts(&self, step: impl Fn(&mut Counts)) {
+        let mut state = self.vendor.state();
+        step(&mut state.counts);
+        if let Some(account) = self.account.and_then(|place| state.accounts.get_mut(place)) {
+            step(&mut account.counts);
+        }
+    }
+}
+
+fn chance_of(seed: u64, circumstances: [u64; 3], scope: u64) -> u64 {
+    let [account, flow, nth] = circumstances;
+    chance(seed, &[account, flow, nth, scope])
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if !self.named {
+            // Its sender left before all of it was here. It gets a name all the same, so that the names add up.
+            self.answer("unread");
+        }
+        let abandoned = !self.finished;
+        self.each_counts(|counts| counts.leave(abandoned));
+        if let Some(key_id) = self.flow {
+            let mut state = self.vendor.state();
+            let account = self.account.and_then(|place| state.accounts.get_mut(place));
+            if let Some(flow) = account.and_then(|account| account.flows.get_mut(&key_id)) {
+                flow.counts.leave();
+            }
+        }
+    }
+}
+
+impl Latency {
+    fn of(self, hash: u64) -> Duration {
+        let jitter = f64::from(self.jitter_ms) * fraction(hash);
+        Duration::from_millis(self.fixed_ms.into()) + Duration::from_micros((jitter * 1000.0) as u64)
+    }
+}

@@ -1,0 +1,109 @@
+//! Starting the played vendor, and asking it by hand: nothing of the exporter's client is in here.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use laaffic_exporter::clock::Clock;
+use laaffic_exporter::simulator::{Account, Flow, FlowState, Manner, Plan, Settings, Simulator};
+use md5::{Digest, Md5};
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// The moment of the vendor's published example.
+pub(crate) const PUBLISHED: u64 = 1_630_468_800;
+
+#[derive(Debug)]
+struct StoppedClock(u64);
+
+impl Clock for StoppedClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.0)
+    }
+}
+
+pub(crate) fn account(flows: Vec<Flow>) -> Account {
+    Account {
+        name: "acme".into(),
+        api_key: "bDqJFiq9".into(),
+        api_secret: "7bz1lzh9".into(),
+        flows,
+        trouble: None,
+    }
+}
+
+/// A flow in progress with three nodes, for ever.
+pub(crate) fn still(key_id: u64, manner: Manner) -> Flow {
+    Flow {
+        key_id,
+        plan: Plan::Still(Box::new(FlowState::with_nodes(1, &[2, 1, 0]))),
+        manner: Some(manner),
+    }
+}
+
+/// One account, "acme", with one flow, 12.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        accounts: vec![account(vec![still(12, Manner::default())])],
+        ..Settings::default()
+    }
+}
+
+/// Five seconds after the published example.
+pub(crate) async fn start(settings: Settings) -> Simulator {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Simulator::start(listener, settings, Arc::new(StoppedClock(PUBLISHED + 5))).unwrap()
+}
+
+pub(crate) fn client() -> Client {
+    // Which provider is there first does not matter, only that one is: no TLS is spoken here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}
+
+fn post(client: &Client, simulator: &Simulator) -> RequestBuilder {
+    client
+        .post(format!("{}/voice/recallFlow/queryDetail", simulator.url()))
+        .header("Content-Type", "application/json;charset=UTF-8")
+}
+
+/// The published example, down to the signature.
+pub(crate) fn published(client: &Client, simulator: &Simulator) -> RequestBuilder {
+    post(client, simulator)
+        .header("Sign", "05d7a50893e22a5c4bb3216ae3396c7c")
+        .header("Timestamp", "1630468800")
+        .header("Api-Key", "bDqJFiq9")
+        .body("{\n\"keyId\":12\n}")
+}
+
+pub(crate) fn signed(client: &Client, simulator: &Simulator, timestamp: u64, body: &Value) -> RequestBuilder {
+    let digest = Md5::digest(format!("bDqJFiq97bz1lzh9{timestamp}"));
+    let sign: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    post(client, simulator)
+        .header("sign", sign)
+        .header("timestamp", timestamp.to_string())
+        .header("api-key", "bDqJFiq9")
+        .body(body.to_string())
+}
+
+/// The JSON of an answer as the vendor sends it.
+pub(crate) async fn json_of(request: RequestBuilder) -> Value {
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "application/json;charset=UTF-8");
+    serde_json::from_str(&response.text().await.unwrap()).unwrap()
+}
+
+/// What became of all requests so far; their names must add up.
+pub(crate) async fn names(simulator: &Simulator) -> Vec<(String, u64)> {
+    while simulator.vendor().counts().in_flight > 0 {
+        tokio::task::yield_now().await;
+    }
+    let counts = simulator.vendor().counts();
+    assert_eq!(counts.answers.values().sum::<u64>(), counts.requests, "{counts:?}");
+    counts.answers.into_iter().collect()
+}

@@ -170,8 +170,9 @@ impl Snapshot {
     /// What is known of a flow, unless it is too old to be shown.
     pub fn fresh<'f>(&self, account: &AccountFlows, flow: &'f FlowRecord) -> Option<&'f Known> {
         let known = flow.known.as_ref()?;
-        let limit = self.policy.stale_after.max(self.poll_interval(account, flow) * 3);
-        (self.taken.saturating_duration_since(known.instant) <= limit).then_some(known)
+        let age = self.taken.saturating_duration_since(known.instant);
+        // A scrape asks this for every flow in most families, so the interval is worked out only where it decides.
+        (age <= self.policy.stale_after || age <= self.poll_interval(account, flow) * 3).then_some(known)
     }
 
     /// The account's flows by present status; a flow whose state is not known, or not any more, counts as unknown.

@@ -5,6 +5,7 @@
 //! - [`config`]: the YAML file, checked as a whole, into values that cannot be wrong
 //! - [`api`]: one signed exchange with the vendor, decoded
 //! - [`store`]: last known state per flow; the poller writes it, everybody else takes snapshots
+//! - [`metrics`]: the body of `/metrics` in both text formats: flows from a snapshot, our own doings from a registry
 //!
 //! Around them:
 //! - [`model`]: the words all modules share; pure types
@@ -14,6 +15,7 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod metrics;
 pub mod model;
 pub mod simulator;
 pub mod store;

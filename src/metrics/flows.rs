@@ -1,0 +1,362 @@
+//! Flow and account families, written from a snapshot.
+//!
+//! In: a [`Snapshot`]. Out: their text, family by family, each sorted by account and key, into a buffer that the caller empties
+//! whenever it is full. A [`FlowWriter`] is a cursor: it stops after any flow and goes on there, so the whole text never exists.
+//!
+//! All samples of a flow come from the one record that the snapshot holds, however long the answer takes to send.
+
+use std::hint::black_box;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::catalogue::{self, Family};
+use super::text::{Format, put_float, put_header, put_integer, put_label_value};
+use crate::clock::unix_seconds;
+use crate::model::{RecallType, Status};
+use crate::store::{AccountFlows, FlowRecord, Known, Snapshot};
+
+/// How the samples of a family are got.
+#[derive(Clone, Copy)]
+enum Source {
+    /// Writes one flow's samples, or nothing.
+    Flow(fn(&Place<'_>, &FlowRecord, &mut Vec<u8>)),
+    /// Writes one account's samples, or nothing.
+    Account(fn(&Place<'_>, &mut Vec<u8>)),
+}
+
+/// The families in the order of the output. The functions are named after the families.
+const SOURCES: [(Family, Source); 17] = [
+    (catalogue::FLOW_INFO, Source::Flow(info)),
+    (catalogue::FLOW_UP, Source::Flow(up)),
+    (catalogue::FLOW_ERROR, Source::Flow(error)),
+    (catalogue::FLOW_LAST_SUCCESS, Source::Flow(last_success)),
+    (catalogue::FLOW_POLL_INTERVAL, Source::Flow(poll_interval)),
+    (catalogue::FLOW_STATUS, Source::Flow(status)),
+    (catalogue::FLOW_STATUS_CODE, Source::Flow(status_code)),
+    (catalogue::FLOW_STATUS_SINCE, Source::Flow(status_since)),
+    (catalogue::FLOW_STATUS_TRANSITIONS, Source::Flow(status_transitions)),
+    (catalogue::FLOW_NODES, Source::Flow(nodes)),
+    (catalogue::FLOW_NODES_TRUNCATED, Source::Flow(nodes_truncated)),
+    (catalogue::FLOW_RECALL_ATTEMPTS, Source::Flow(recall_attempts)),
+    (catalogue::FLOW_RECALL_INTERVAL, Source::Flow(recall_interval)),
+    (catalogue::FLOWS, Source::Account(flows)),
+    (catalogue::API_CLOCK_SKEW, Source::Account(clock_skew)),
+    (catalogue::API_BLOCKED, Source::Account(blocked)),
+    (catalogue::POLL_BUDGET, Source::Account(poll_budget)),
+];
+
+/// Writes the flow and account families of one snapshot, a buffer at a time.
+#[derive(Debug)]
+pub struct FlowWriter {
+    snapshot: Snapshot,
+    format: Format,
+    words: Words,
+    /// The next sample: which family, of which account, of which flow.
+    family: usize,
+    account: usize,
+    flow: usize,
+    /// Whether the present family has shown a sample, and therefore its header.
+    begun: bool,
+    /// `name{account="…"` of the present family and account, with `,key_id="` where it is a flow's.
+    head: Vec<u8>,
+}
+
+impl FlowWriter {
+    /// A writer that stands before the first family.
+    pub fn new(snapshot: Snapshot, format: Format) -> Self {
+        Self {
+            snapshot,
+            format,
+            words: Words::new(),
+            family: 0,
+            account: 0,
+            flow: 0,
+            begun: false,
+            head: Vec::new(),
+        }
+    }
+
+    /// Appends to `out` until it has at least `limit` bytes or there is nothing left to write. True while there may be more.
+    ///
+    /// `out` passes `limit` by less than one header and the samples of one flow in one family (or of one account).
+    pub fn fill(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {
+        while out.len() < limit {
+            let Some((family, source)) = SOURCES.get(self.family) else {
+                return false;
+            };
+            let Some(account) = self.snapshot.accounts.get(self.account) else {
+                self.family += 1;
+                self.account = 0;
+                self.begun = false;
+                continue;
+            };
+            if self.flow == 0 {
+                self.head.clear();
+                self.head.extend_from_slice(family.name.as_bytes());
+                self.head.extend_from_slice(family.kind.sample_suffix().as_bytes());
+                self.head.extend_from_slice(b"{account=\"");
+                put_label_value(&mut self.head, &account.name);
+                self.head.extend_from_slice(match source {
+                    Source::Flow(_) => b"\",key_id=\"",
+                    Source::Account(_) => b"\"",
+                });
+            }
+            let place = Place {
+                snapshot: &self.snapshot,
+                account,
+                head: &self.head,
+                words: &self.words,
+            };
+            match source {
+                Source::Flow(put) => {
+                    let flows = account.flows.get(self.flow..).unwrap_or_default();
+                    for (index, flow) in flows.iter().enumerate() {
+                        if index % AHEAD == 0 {
+                            look_ahead(flows.iter().skip(index + AHEAD).take(AHEAD));
+                        }
+                        if out.len() >= limit {
+                            return true;
+                        }
+                        let start = out.len();
+                        put(&place, flow, out);
+                        begin(&mut self.begun, out, start, self.format, family);
+                        self.flow += 1;
+                    }
+                }
+                Source::Account(put) => {
+                    let start = out.len();
+                    put(&place, out);
+                    begin(&mut self.begun, out, start, self.format, family);
+                }
+            }
+            self.account += 1;
+            self.flow = 0;
+        }
+        self.family < SOURCES.len()
+    }
+}
+
+/// How many records are fetched side by side.
+const AHEAD: usize = 8;
+
+/// Reads a little of each record before its turn comes. Polls scatter the records over memory; waited for one after the other they
+/// make a flow cost twice as much once they outgrow the processor's caches (docs/performance.md).
+#[inline]
+fn look_ahead<'f>(flows: impl Iterator<Item = &'f Arc<FlowRecord>>) {
+    let mut sum = 0_u64;
+    for flow in flows {
+        // One field from each of the record's cache lines, and its key.
+        sum = sum.wrapping_add(flow.info.key_id.get());
+        sum = sum.wrapping_add(flow.transitions.get(Status::Pending).into());
+        sum = sum.wrapping_add(flow.failure.is_some().into());
+        sum = sum.wrapping_add(flow.known.is_some_and(|known| known.at < known.status_since).into());
+        sum = sum.wrapping_add(flow.known.map_or(0, |known| known.report.status.index() as u64));
+    }
+    black_box(sum);
+}
+
+/// Puts the header before the first sample of a family, which stands at `start`: only then is it known that there is one.
+#[inline]
+fn begin(begun: &mut bool, out: &mut Vec<u8>, start: usize, format: Format, family: &Family) {
+    if !*begun && out.len() > start {
+        let samples = out.split_off(start);
+        put_header(out, format, family);
+        out.extend_from_slice(&samples);
+        *begun = true;
+    }
+}
+
+/// `,status="…"} ` for each status, by [`Status::index`].
+#[derive(Debug)]
+struct Words([Vec<u8>; Status::COUNT]);
+
+impl Words {
+    fn new() -> Self {
+        Self(Status::ALL.map(|status| format!(",status=\"{}\"}} ", status.label()).into_bytes()))
+    }
+}
+
+/// Where in the snapshot the writer is.
+struct Place<'w> {
+    snapshot: &'w Snapshot,
+    account: &'w AccountFlows,
+    head: &'w [u8],
+    words: &'w Words,
+}
+
+impl Place<'_> {
+    /// What is known of the flow, unless it is too old to be shown.
+    fn fresh<'f>(&self, flow: &'f FlowRecord) -> Option<&'f Known> {
+        self.snapshot.fresh(self.account, flow)
+    }
+
+    /// `name{account="…",key_id="…"`
+    #[inline]
+    fn open(&self, flow: &FlowRecord, out: &mut Vec<u8>) -> Range<usize> {
+        let start = out.len();
+        out.extend_from_slice(self.head);
+        put_integer(out, flow.info.key_id.get());
+        out.push(b'"');
+        start..out.len()
+    }
+
+    /// One sample without further labels.
+    #[inline]
+    fn sample(&self, flow: &FlowRecord, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+        self.open(flow, out);
+        out.extend_from_slice(b"} ");
+        put(out);
+        out.push(b'\n');
+    }
+
+    /// One sample per status, each beginning like `open`, which is written already.
+    #[inline]
+    fn by_status(&self, open: Range<usize>, out: &mut Vec<u8>, put: impl Fn(usize, &mut Vec<u8>)) {
+        for (index, word) in self.words.0.iter().enumerate() {
+            if index > 0 {
+                out.extend_from_within(open.clone());
+            }
+            out.extend_from_slice(word);
+            put(index, out);
+            out.push(b'\n');
+        }
+    }
+}
+
+fn put_bool(out: &mut Vec<u8>, value: bool) {
+    out.push(if value { b'1' } else { b'0' });
+}
+
+fn info(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    at.open(flow, out);
+    out.extend_from_slice(b",name=\"");
+    match &flow.info.name {
+        Some(name) => put_label_value(out, name),
+        None => put_integer(out, flow.info.key_id.get()),
+    }
+    out.extend_from_slice(b"\",recall_type=\"");
+    let recall_type = flow.known.map_or(RecallType::Unknown, |known| known.report.recall_type);
+    out.extend_from_slice(recall_type.label().as_bytes());
+    for (name, value) in &flow.info.labels {
+        out.extend_from_slice(b"\",");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"=\"");
+        put_label_value(out, value);
+    }
+    out.extend_from_slice(b"\"} 1\n");
+}
+
+fn up(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    at.sample(flow, out, |out| put_bool(out, flow.up()));
+}
+
+fn error(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(failure) = flow.failure else { return };
+    at.open(flow, out);
+    out.extend_from_slice(b",reason=\"");
+    out.extend_from_slice(failure.reason.label().as_bytes());
+    out.extend_from_slice(b"\"} 1\n");
+}
+
+fn last_success(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(known) = &flow.known else { return };
+    at.sample(flow, out, |out| put_float(out, unix_seconds(known.at)));
+}
+
+fn poll_interval(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let interval = at.snapshot.poll_interval(at.account, flow);
+    at.sample(flow, out, |out| put_float(out, interval.as_secs_f64()));
+}
+
+fn status(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(known) = at.fresh(flow) else { return };
+    let present = known.report.status.index();
+    let open = at.open(flow, out);
+    at.by_status(open, out, |index, out| put_bool(out, index == present));
+}
+
+fn status_code(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(code) = at.fresh(flow).and_then(|known| known.report.status.code()) else {
+        return;
+    };
+    at.sample(flow, out, |out| put_integer(out, code));
+}
+
+fn status_since(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(known) = at.fresh(flow) else { return };
+    at.sample(flow, out, |out| put_float(out, unix_seconds(known.status_since)));
+}
+
+fn status_transitions(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let open = at.open(flow, out);
+    at.by_status(open, out, |index, out| {
+        put_integer(
+            out,
+            Status::ALL.get(index).map_or(0, |status| flow.transitions.get(*status)),
+        );
+    });
+}
+
+fn nodes(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(known) = at.fresh(flow) else { return };
+    let open = at.open(flow, out);
+    at.by_status(open, out, |index, out| {
+        put_integer(
+            out,
+            Status::ALL
+                .get(index)
+                .map_or(0, |status| known.report.nodes.get(*status)),
+        );
+    });
+}
+
+fn nodes_truncated(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(known) = at.fresh(flow) else { return };
+    at.sample(flow, out, |out| put_bool(out, known.report.nodes_truncated));
+}
+
+fn recall_attempts(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(attempts) = at.fresh(flow).and_then(|known| known.report.recall_attempts) else {
+        return;
+    };
+    at.sample(flow, out, |out| put_integer(out, attempts));
+}
+
+fn recall_interval(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(minutes) = at.fresh(flow).and_then(|known| known.report.recall_interval_minutes) else {
+        return;
+    };
+    // Wide enough for 60 times whatever the vendor may send.
+    at.sample(flow, out, |out| put_integer(out, i128::from(minutes) * 60));
+}
+
+fn flows(at: &Place<'_>, out: &mut Vec<u8>) {
+    let counts = at.snapshot.count_by_status(at.account);
+    let start = out.len();
+    out.extend_from_slice(at.head);
+    let open = start..out.len();
+    at.by_status(open, out, |index, out| {
+        put_integer(out, Status::ALL.get(index).map_or(0, |status| counts.get(*status)));
+    });
+}
+
+fn clock_skew(at: &Place<'_>, out: &mut Vec<u8>) {
+    if let Some(skew) = at.account.state.clock_skew_seconds {
+        account_sample(at, out, |out| put_float(out, skew));
+    }
+}
+
+fn blocked(at: &Place<'_>, out: &mut Vec<u8>) {
+    account_sample(at, out, |out| put_bool(out, at.account.state.blocked));
+}
+
+fn poll_budget(at: &Place<'_>, out: &mut Vec<u8>) {
+    account_sample(at, out, |out| put_float(out, at.account.state.budget_ratio));
+}
+
+fn account_sample(at: &Place<'_>, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(at.head);
+    out.extend_from_slice(b"} ");
+    put(out);
+    out.push(b'\n');
+}

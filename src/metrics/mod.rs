@@ -1,0 +1,31 @@
+//! The body of `/metrics`.
+//!
+//! In: a [`Snapshot`](crate::store::Snapshot) of the store, and a registry with our own doings. Out: the text of an answer, frame
+//! by frame, in OpenMetrics 1.0 or in the classic text format 0.0.4.
+//!
+//! - [`catalogue`]: every family there is, as one table
+//! - [`text`]: the two formats: headers, escaping, numbers
+//! - [`flows`]: flow and account families from a snapshot, by a cursor that stops when a frame is full
+//! - [`activity`]: what the exporter itself does: requests, errors, reloads
+//! - [`process`]: the standard process metrics
+//! - [`mod@registry`]: activity and process through prometheus-client, in both formats
+//! - [`exposition`]: registry and flows as one body
+//!
+//! Flows do not go through prometheus-client, because its encoder makes about twenty dynamic calls per series and there are 27
+//! series per flow; and because classic text, escaped help and left-out empty families would be ours to write anyway.
+
+pub mod activity;
+pub mod catalogue;
+pub mod exposition;
+pub mod flows;
+pub mod process;
+pub mod registry;
+pub mod text;
+
+pub use self::activity::{AccountActivity, Activity};
+pub use self::exposition::Exposition;
+pub use self::registry::registry;
+pub use self::text::Format;
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //! - [`api`]: one signed exchange with the vendor, decoded
 //! - [`store`]: last known state per flow; the poller writes it, everybody else takes snapshots
 //! - [`metrics`]: the body of `/metrics` in both text formats: flows from a snapshot, our own doings from a registry
+//! - [`web`]: HTTP: what is asked, what is answered; it only reads
 //!
 //! Around them:
 //! - [`model`]: the words all modules share; pure types
@@ -19,3 +20,4 @@ pub mod metrics;
 pub mod model;
 pub mod simulator;
 pub mod store;
+pub mod web;

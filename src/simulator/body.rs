@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::vendor::Visit;
+use super::visit::Visit;
 
 /// An answer's body, with which its visit ends.
 #[derive(Debug)]

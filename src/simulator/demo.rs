@@ -125,8 +125,7 @@ impl Settings {
             trouble: None,
         });
         let [retail, mut finance] = accounts;
-        let code = |code| Fault::Code { code, msg: None };
-        finance.trouble = Some(Trouble::mix([(0.04, code(-18))]));
+        finance.trouble = Some(Trouble::mix([(0.04, Fault::code(-18))]));
         Self {
             seed,
             speed: SPEED,

@@ -2,14 +2,65 @@
 
 use std::borrow::Cow;
 
+use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::chance::fraction;
 
-/// One thing that goes wrong with an answer.
+/// One thing that goes wrong with an answer. In JSON: `{"kind": "http_status", "status": 503}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
+    /// Nothing comes, not even a status line, for as long as the client waits.
+    NeverAnswers,
+    /// The proper answer, at one byte a second.
+    Trickle,
+    /// Half of the proper answer, then a TCP reset. Without a socket of ours: a body that ends in an error.
+    Reset,
+    /// Half of the proper answer under a `Content-Length` for all of it, then the end of the connection.
+    TruncatedLength,
+    /// Half of the proper answer in chunks, then the end of the connection without the last chunk.
+    TruncatedChunks,
+    /// A redirect.
+    Redirect {
+        /// The HTTP status, 302 unless given.
+        #[serde(default = "found")]
+        status: u16,
+        /// Where to; a path of this server that does not exist unless given, so that a client that follows is counted as `http_404`.
+        #[serde(default = "elsewhere")]
+        location: String,
+    },
+    /// Another HTTP status, with a page of HTML as a web server in front of the vendor sends it.
+    HttpStatus {
+        /// The status, from 200 to 599.
+        status: u16,
+        /// The `Retry-After` header.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<RetryAfter>,
+    },
+    /// A body of valid JSON that is far too long.
+    TooLarge {
+        /// How long, in MiB; 5 unless given.
+        #[serde(default = "five")]
+        mebibytes: u16,
+        /// Whether `Content-Length` says so beforehand.
+        #[serde(default)]
+        declared: bool,
+    },
+    /// 8 MiB of valid JSON, compressed with gzip to some kilobytes, whether the client asked for gzip or not.
+    GzipBomb,
+    /// Status 200 and a page of HTML.
+    Html,
+    /// Status 200 and nothing.
+    Empty,
+    /// The proper answer with one more field whose text is not UTF-8.
+    InvalidUtf8,
+    /// The first half of the proper answer, as if that were all of it.
+    TruncatedJson,
+    /// JSON whose outermost fields have the wrong types; which ones, by seed.
+    WrongTypes,
+    /// Success, and as its data 100,000 arrays inside each other.
+    Nested,
     /// A code of the vendor's instead of success, where the request is otherwise fine.
     Code {
         /// The code, such as -18.
@@ -23,21 +74,144 @@ pub enum Fault {
         /// By this much, in milliseconds.
         milliseconds: u64,
     },
+    /// The server's clock is off: its `Date` header and its check of `Timestamp`.
+    ClockOffset {
+        /// By so many seconds; negative is behind.
+        seconds: i64,
+    },
+    /// The server takes no notice of `current` and `size`.
+    IgnoreCurrent,
+}
+
+/// The two forms of `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// So many seconds.
+    Seconds(u64),
+    /// An HTTP date so many seconds from now by the server's clock.
+    DateInSeconds(u64),
+}
+
+fn found() -> u16 {
+    302
+}
+
+fn elsewhere() -> String {
+    "/elsewhere".to_owned()
+}
+
+fn five() -> u16 {
+    5
 }
 
 impl Fault {
+    /// One of every kind, with ordinary parameters: for a schedule that leaves nothing out.
+    pub fn all() -> Vec<Self> {
+        let status = |status, retry_after| Self::HttpStatus { status, retry_after };
+        vec![
+            Self::NeverAnswers,
+            Self::Trickle,
+            Self::Reset,
+            Self::TruncatedLength,
+            Self::TruncatedChunks,
+            Self::Redirect {
+                status: found(),
+                location: elsewhere(),
+            },
+            status(404, None),
+            status(429, Some(RetryAfter::Seconds(1))),
+            status(429, Some(RetryAfter::DateInSeconds(2))),
+            status(502, None),
+            Self::TooLarge {
+                mebibytes: five(),
+                declared: false,
+            },
+            Self::TooLarge {
+                mebibytes: five(),
+                declared: true,
+            },
+            Self::GzipBomb,
+            Self::Html,
+            Self::Empty,
+            Self::InvalidUtf8,
+            Self::TruncatedJson,
+            Self::WrongTypes,
+            Self::Nested,
+            Self::code(-1),
+            Self::code(-2),
+            Self::code(-16),
+            Self::code(-18),
+            Self::code(-22),
+            Self::code(-99),
+            Self::Delay { milliseconds: 100 },
+            Self::ClockOffset { seconds: 86_400 },
+            Self::IgnoreCurrent,
+        ]
+    }
+
+    /// A code with the vendor's words.
+    pub fn code(code: i64) -> Self {
+        Self::Code { code, msg: None }
+    }
+
     /// How the counts call it.
     pub fn name(&self) -> Cow<'static, str> {
         match self {
+            Self::NeverAnswers => "never_answers".into(),
+            Self::Trickle => "trickle".into(),
+            Self::Reset => "reset".into(),
+            Self::TruncatedLength => "truncated_length".into(),
+            Self::TruncatedChunks => "truncated_chunks".into(),
+            Self::Redirect { status, .. } | Self::HttpStatus { status, .. } => format!("http_{status}").into(),
+            Self::TooLarge { .. } => "too_large".into(),
+            Self::GzipBomb => "gzip_bomb".into(),
+            Self::Html => "html".into(),
+            Self::Empty => "empty".into(),
+            Self::InvalidUtf8 => "invalid_utf8".into(),
+            Self::TruncatedJson => "truncated_json".into(),
+            Self::WrongTypes => "wrong_types".into(),
+            Self::Nested => "nested".into(),
             Self::Code { code, .. } => code.to_string().into(),
             Self::Delay { .. } => "delay".into(),
+            Self::ClockOffset { .. } => "clock_offset".into(),
+            Self::IgnoreCurrent => "ignore_current".into(),
         }
     }
 
     /// Whether the answer stays what it would have been, apart from this.
     pub(super) fn only_alters(&self) -> bool {
-        matches!(self, Self::Delay { .. })
+        matches!(
+            self,
+            Self::Delay { .. } | Self::ClockOffset { .. } | Self::IgnoreCurrent
+        )
     }
+
+    fn check(&self) -> Result<(), Impossible> {
+        match self {
+            Self::Redirect { status, .. } if !(300..400).contains(status) => Err(Impossible::Redirect(*status)),
+            Self::Redirect { location, .. } if HeaderValue::from_str(location).is_err() => Err(Impossible::Location),
+            Self::HttpStatus { status, .. } if !(200..600).contains(status) => Err(Impossible::Status(*status)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why a trouble cannot be.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Impossible {
+    /// An HTTP status that cannot be the end of an answer.
+    #[error("status {0} is not from 200 to 599")]
+    Status(u16),
+    /// A redirect whose status is none.
+    #[error("a redirect's status is from 300 to 399, not {0}")]
+    Redirect(u16),
+    /// A location that no header can carry.
+    #[error("location has characters that no header can carry")]
+    Location,
+    /// Probabilities that are none, or that are more than 1 together.
+    #[error("probabilities are from 0 to 1 and not more than 1 together")]
+    Probability,
 }
 
 /// Which faults strike, and how often.
@@ -84,6 +258,18 @@ impl Trouble {
         }
     }
 
+    /// Whether this trouble can be.
+    pub fn check(&self) -> Result<(), Impossible> {
+        // A little more than 1 is what adding up decimal fractions may give.
+        const ONE: f64 = 1.0 + 1e-9;
+        let probabilities = || self.mix.iter().map(|chance| chance.probability);
+        if !probabilities().all(|probability| (0.0..=ONE).contains(&probability)) || probabilities().sum::<f64>() > ONE
+        {
+            return Err(Impossible::Probability);
+        }
+        self.mix.iter().try_for_each(|chance| chance.fault.check())
+    }
+
     /// What strikes a request whose chance is `hash`.
     pub(super) fn draw(&self, hash: u64) -> Option<&Fault> {
         let mut rest = fraction(hash);
@@ -97,12 +283,15 @@ impl Trouble {
 /// Takes a request's fault from the place where trouble may be set, counts it down there, and clears the place when it is used up.
 pub(super) fn strike(place: &mut Option<Box<Trouble>>, hash: u64) -> Option<Fault> {
     let trouble = place.as_mut()?;
-    let fault = trouble.draw(hash).cloned();
-    if let Some(times) = &mut trouble.times {
-        *times = times.saturating_sub(1);
-        if *times == 0 {
-            *place = None;
-        }
+    let left = trouble.times;
+    let fault = match left {
+        Some(0) => None,
+        _ => trouble.draw(hash).cloned(),
+    };
+    match left {
+        Some(0 | 1) => *place = None,
+        Some(left) => trouble.times = Some(left - 1),
+        None => {}
     }
     fault
 }
@@ -112,13 +301,9 @@ mod tests {
     use super::super::chance::chance;
     use super::*;
 
-    fn code(code: i64) -> Fault {
-        Fault::Code { code, msg: None }
-    }
-
     #[test]
     fn a_mix_strikes_as_often_as_it_says() {
-        let trouble = Trouble::mix([(0.1, code(-18)), (0.3, code(-2))]);
+        let trouble = Trouble::mix([(0.1, Fault::code(-18)), (0.3, Fault::code(-2))]);
         let mut counts = std::collections::BTreeMap::<_, u32>::new();
         for n in 0..10_000 {
             let name = trouble.draw(chance(5, &[n])).map(|fault| fault.name().into_owned());
@@ -131,11 +316,82 @@ mod tests {
 
     #[test]
     fn always_is_always_and_times_run_out() {
-        let mut place = Some(Box::new(Trouble::always(code(-1))));
-        assert!((0..100).all(|n| strike(&mut place, chance(1, &[n])) == Some(code(-1))));
-        place = Some(Box::new(Trouble::times(2, code(-1))));
+        let mut place = Some(Box::new(Trouble::always(Fault::code(-1))));
+        assert!((0..100).all(|n| strike(&mut place, chance(1, &[n])) == Some(Fault::code(-1))));
+        place = Some(Box::new(Trouble::times(2, Fault::code(-1))));
         let struck: Vec<_> = (0..4).map(|n| strike(&mut place, n).is_some()).collect();
         assert_eq!(struck, [true, true, false, false]);
         assert_eq!(place, None);
+        place = Some(Box::new(Trouble::times(0, Fault::Reset)));
+        assert_eq!((strike(&mut place, 0), place), (None, None));
+    }
+
+    #[test]
+    fn every_fault_survives_json_and_is_possible() {
+        for fault in Fault::all() {
+            let json = serde_json::to_string(&fault).unwrap();
+            assert_eq!(serde_json::from_str::<Fault>(&json).unwrap(), fault, "{json}");
+            assert_eq!(Trouble::always(fault).check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn short_forms() {
+        for (json, fault) in [
+            (r#"{"kind":"reset"}"#, Fault::Reset),
+            (
+                r#"{"kind":"redirect"}"#,
+                Fault::Redirect {
+                    status: 302,
+                    location: "/elsewhere".into(),
+                },
+            ),
+            (
+                r#"{"kind":"http_status","status":429,"retry_after":{"seconds":7}}"#,
+                Fault::HttpStatus {
+                    status: 429,
+                    retry_after: Some(RetryAfter::Seconds(7)),
+                },
+            ),
+            (r#"{"kind":"code","code":-18}"#, Fault::code(-18)),
+        ] {
+            assert_eq!(serde_json::from_str::<Fault>(json).unwrap(), fault, "{json}");
+        }
+        assert!(serde_json::from_str::<Fault>(r#"{"kind":"code","code":-1,"extra":1}"#).is_err());
+    }
+
+    #[test]
+    fn impossible_troubles() {
+        let status = |status| Fault::HttpStatus {
+            status,
+            retry_after: None,
+        };
+        let redirect = |status, location: &str| Fault::Redirect {
+            status,
+            location: location.into(),
+        };
+        for (trouble, why) in [
+            (Trouble::always(status(101)), Impossible::Status(101)),
+            (Trouble::always(redirect(200, "/")), Impossible::Redirect(200)),
+            (Trouble::always(redirect(301, "/\n")), Impossible::Location),
+            (
+                Trouble::mix([(0.6, status(500)), (0.6, status(502))]),
+                Impossible::Probability,
+            ),
+            (Trouble::mix([(-0.1, status(500))]), Impossible::Probability),
+            (Trouble::mix([(f64::NAN, status(500))]), Impossible::Probability),
+        ] {
+            assert_eq!(trouble.check(), Err(why));
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_kind() {
+        let documentation = include_str!("../../docs/simulator.md");
+        for fault in Fault::all() {
+            let json = serde_json::to_value(&fault).unwrap();
+            let row = format!("| `{}` |", json["kind"].as_str().unwrap());
+            assert!(documentation.contains(&row), "{row}");
+        }
     }
 }

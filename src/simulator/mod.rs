@@ -4,18 +4,40 @@
 //! exporter's client or configuration, so that the two sides cannot be wrong together.
 //!
 //! [`Simulator`] serves a [`Vendor`] on a listener; the vendor is also the handle by which a test or a person changes what happens.
+//!
+//! # Control
+//!
+//! What the handle does, a person with curl can do too (see `docs/simulator.md`). Everything hangs off `/control`; `?account=NAME` and
+//! `&key_id=N` say where. `GET` shows, `PUT` sets, `DELETE` undoes, and every answer is JSON. Control requests are not counted.
+//!
+//! | Path | `PUT` takes | Where |
+//! |---|---|---|
+//! | `/control` | – (only `GET`: everything at a glance) | |
+//! | `/control/fault` | a [`Fault`], `&times=N` for the next N requests only | everywhere, account or flow |
+//! | `/control/mix` | a list of [`Chance`]s, `&times=N` likewise | everywhere, account or flow |
+//! | `/control/flow` | nothing: adds a flow that lives by seed; `DELETE` takes it away | flow |
+//! | `/control/state` | a [`FlowState`]: holds the flow there; `DELETE` lets it live on | flow |
+//! | `/control/manner` | a [`Manner`]: in which form the flow answers; `DELETE` leaves it to the seed | flow |
+//! | `/control/latency` | a [`Latency`] | |
+//! | `/control/counts` | – (`GET` and `DELETE`: count from the start again) | in all, account or flow |
+//!
+//! A fault and a mix are the same place: the one set last is in force, and `GET` on either shows it.
 
 mod body;
 mod chance;
+mod control;
 mod counts;
 mod demo;
 mod fault;
 mod life;
+mod line;
 mod page;
 mod server;
 mod settings;
 mod sign;
 mod vendor;
+mod visit;
+mod wreck;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,11 +50,13 @@ use crate::clock::SharedClock;
 
 pub use counts::{Arrival, Counts, FlowCounts};
 pub use demo::{DemoAccount, DemoFlow, demo_accounts};
-pub use fault::{Chance, Fault, Trouble};
+pub use fault::{Chance, Fault, Impossible, RetryAfter, Trouble};
 pub use life::{Course, FlowState, NodeState, Plan, Script};
 pub use page::{CUSTOMER_TEXT_MARKER, Envelope, Manner, Shape};
 pub use settings::{Account, Flow, Latency, Settings};
 pub use vendor::{Refused, Scope, Vendor};
+
+use line::{LineListener, Scissors};
 
 /// A vendor on a listener. Dropping it stops it too, without waiting for the end.
 #[derive(Debug)]
@@ -51,10 +75,14 @@ impl Simulator {
     pub fn start(listener: TcpListener, settings: Settings, clock: SharedClock) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let vendor = Vendor::new(settings, clock);
-        let router = vendor.router();
+        let service = vendor.router().into_make_service_with_connect_info::<Scissors>();
         let stop = vendor.stop().clone();
         let stopped = stop.clone().cancelled_owned();
-        let server = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
+        let server = tokio::spawn(async move {
+            axum::serve(LineListener(listener), service)
+                .with_graceful_shutdown(stopped)
+                .await
+        });
         Ok(Self {
             vendor,
             address,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
@@ -13,22 +13,27 @@ use axum::routing::any;
 use serde_json::Value;
 
 use super::body::VisitBody;
+use super::control;
 use super::fault::Fault;
+use super::line::Scissors;
 use super::page::{self, Question};
 use super::sign;
-use super::vendor::{Situation, Vendor, Visit};
+use super::vendor::Vendor;
+use super::visit::{Situation, Visit};
+use super::wreck::Wreck;
 
 /// Questions are tiny; whoever sends more than this is not asking one.
 const MAX_QUESTION_BYTES: usize = 64 * 1024;
 
 impl Vendor {
-    /// The vendor's API, with and without `/v3`, for a server of one's own or for requests without a socket.
+    /// The vendor's API, with and without `/v3`, and the control endpoint, for a server of one's own or for requests without a socket.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v3/voice/recallFlow/queryDetail", any(query_detail))
             .route("/voice/recallFlow/queryDetail", any(query_detail))
             .fallback(not_found)
             .with_state(self.clone())
+            .merge(control::router(self))
     }
 }
 
@@ -57,24 +62,41 @@ async fn query_detail(State(vendor): State<Vendor>, request: Request) -> Respons
     let question = Question::parse(&body);
     let mut situation = visit.meet(question.map(|question| question.key_id));
     let mut wait = situation.latency;
+    let mut offset = 0i64;
     for alteration in &situation.alterations {
         visit.alter(&alteration.name());
         match alteration {
             Fault::Delay { milliseconds } => wait = wait.saturating_add(Duration::from_millis(*milliseconds)),
-            Fault::Code { .. } => {}
+            Fault::ClockOffset { seconds } => offset = offset.saturating_add(*seconds),
+            Fault::IgnoreCurrent => situation.manner.ignores_current = true,
+            _ => {}
         }
     }
-    let offset = 0;
-    let fault = situation.fault.take();
-    let (name, answer) = verdict(&vendor, &head, question, &situation, fault.as_ref(), offset);
-    visit.answer(&name);
+    let (name, answer) = verdict(&vendor, &head, question, &situation, offset);
+    let fault = situation.fault.filter(|fault| !matches!(fault, Fault::Code { .. }));
+    visit.answer(&fault.as_ref().map_or(name, Fault::name));
+
     if !wait.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = vendor.stop().cancelled() => {}
         }
     }
-    send(visit, json(&answer), offset)
+    let response = match fault {
+        None => json(answer.to_string()),
+        Some(fault) => {
+            let scissors = head.extensions.get::<ConnectInfo<Scissors>>();
+            let wreck = Wreck {
+                answer: answer.to_string(),
+                now: vendor.now(offset),
+                hash: situation.hash,
+                scissors: scissors.map(|ConnectInfo(scissors)| scissors.clone()),
+                stop: vendor.stop().clone(),
+            };
+            wreck.by(fault).await
+        }
+    };
+    send(visit, response, offset)
 }
 
 /// What the vendor would answer, and how the counts call it. The vendor's refusals come with HTTP status 200.
@@ -83,7 +105,6 @@ fn verdict(
     head: &Parts,
     question: Option<Question>,
     situation: &Situation,
-    fault: Option<&Fault>,
     offset: i64,
 ) -> (Cow<'static, str>, Value) {
     let refuse = |code: i64| (code.to_string().into(), page::refusal(&situation.manner, code, None));
@@ -105,7 +126,7 @@ fn verdict(
     let Some(state) = vendor.state_of(&situation.plan, question.key_id) else {
         return refuse(-22);
     };
-    if let Some(Fault::Code { code, msg }) = fault {
+    if let Some(Fault::Code { code, msg }) = &situation.fault {
         let answer = page::refusal(&situation.manner, *code, msg.as_deref());
         return (code.to_string().into(), answer);
     }
@@ -134,8 +155,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// An answer as the vendor sends it.
-pub(super) fn json(answer: &Value) -> Response {
-    let mut response = Response::new(Body::from(answer.to_string()));
+pub(super) fn json(answer: impl Into<Body>) -> Response {
+    let mut response = Response::new(answer.into());
     let content_type = HeaderValue::from_static("application/json;charset=UTF-8");
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response

@@ -10,9 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 
-use super::chance::{chance, fraction, of_text};
 use super::counts::{Arrival, Counts, FlowCounts};
-use super::fault::{Fault, Trouble, strike};
+use super::fault::{Impossible, Trouble};
 use super::life::{FlowState, Plan, state_at};
 use super::page::Manner;
 use super::settings::{Account, Latency, Settings};
@@ -33,34 +32,34 @@ struct Inner {
     state: Mutex<State>,
 }
 
-struct State {
-    accounts: Vec<AccountState>,
-    by_name: HashMap<String, usize>,
-    by_api_key: HashMap<String, usize>,
-    trouble: Option<Box<Trouble>>,
-    latency: Latency,
-    counts: Counts,
+pub(super) struct State {
+    pub(super) accounts: Vec<AccountState>,
+    pub(super) by_name: HashMap<String, usize>,
+    pub(super) by_api_key: HashMap<String, usize>,
+    pub(super) trouble: Option<Box<Trouble>>,
+    pub(super) latency: Latency,
+    pub(super) counts: Counts,
     /// How often the counts were reset: a visit that began before a reset must not be found among the arrivals after it.
-    resets: u64,
+    pub(super) resets: u64,
 }
 
-struct AccountState {
-    api_key: Arc<str>,
-    api_secret: Arc<str>,
-    name: String,
-    flows: HashMap<u64, FlowEntry>,
-    trouble: Option<Box<Trouble>>,
-    counts: Counts,
-    arrivals: Vec<Arrival>,
+pub(super) struct AccountState {
+    pub(super) api_key: Arc<str>,
+    pub(super) api_secret: Arc<str>,
+    pub(super) name: String,
+    pub(super) flows: HashMap<u64, FlowEntry>,
+    pub(super) trouble: Option<Box<Trouble>>,
+    pub(super) counts: Counts,
+    pub(super) arrivals: Vec<Arrival>,
 }
 
 /// Small, as there may be 50,000 of them; what only few flows have is boxed.
-struct FlowEntry {
-    plan: Plan,
-    pinned: Option<Box<FlowState>>,
-    manner: Option<Box<Manner>>,
-    trouble: Option<Box<Trouble>>,
-    counts: FlowCounts,
+pub(super) struct FlowEntry {
+    pub(super) plan: Plan,
+    pub(super) pinned: Option<Box<FlowState>>,
+    pub(super) manner: Option<Box<Manner>>,
+    pub(super) trouble: Option<Box<Trouble>>,
+    pub(super) counts: FlowCounts,
 }
 
 /// Where a trouble applies. Of several that strike one request, the one for the flow wins over the one for its account and that over
@@ -76,7 +75,7 @@ pub enum Scope {
 }
 
 /// Why a change was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refused {
     /// There is no account of this name.
     #[error("no account is called {0:?}")]
@@ -84,6 +83,9 @@ pub enum Refused {
     /// The account has no such flow.
     #[error("account {0:?} has no flow {1}")]
     NoFlow(String, u64),
+    /// The trouble cannot be.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
 }
 
 impl fmt::Debug for Vendor {
@@ -211,6 +213,7 @@ impl Vendor {
 
     /// Changes what goes wrong in this scope; `None` is peace.
     pub fn set_trouble(&self, scope: &Scope, trouble: Option<Trouble>) -> Result<(), Refused> {
+        trouble.iter().try_for_each(Trouble::check)?;
         *self.state().trouble(scope)? = trouble.map(Box::new);
         Ok(())
     }
@@ -247,40 +250,15 @@ impl Vendor {
         }
     }
 
-    /// A request has arrived. It is in flight until the visit is dropped.
-    pub(super) fn arrive(&self, api_key: Option<&str>) -> Visit {
-        let mut state = self.state();
-        state.counts.enter();
-        let number = state.counts.requests;
-        let resets = state.resets;
-        let place = api_key.and_then(|key| state.by_api_key.get(key)).copied();
-        let mut arrival = None;
-        if let Some(account) = place.and_then(|place| state.accounts.get_mut(place)) {
-            account.counts.enter();
-            if self.0.record_arrivals {
-                arrival = Some((resets, account.arrivals.len()));
-                account.arrivals.push(Arrival {
-                    at: Instant::now(),
-                    key_id: None,
-                });
-            }
-        }
-        Visit {
-            vendor: self.clone(),
-            number,
-            account: place,
-            flow: None,
-            arrival,
-            named: false,
-            finished: false,
-        }
-    }
-
     /// The state of a flow with this plan now.
     pub(super) fn state_of(&self, plan: &Plan, key_id: u64) -> Option<FlowState> {
         let simulated_ms = self.0.started.elapsed().as_secs_f64() * self.0.speed * 1000.0;
         // A cast from a float to an integer saturates, so no speed is too absurd.
         state_at(plan, self.0.seed, key_id, Duration::from_millis(simulated_ms as u64))
+    }
+
+    pub(super) fn records_arrivals(&self) -> bool {
+        self.0.record_arrivals
     }
 
     pub(super) fn seed(&self) -> u64 {
@@ -308,7 +286,7 @@ impl Vendor {
         &self.0.stop
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Every step leaves the state whole, so one that panicked is no reason to stop answering.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -367,153 +345,7 @@ impl FlowEntry {
         }
     }
 
-    fn present_plan(&self) -> Plan {
+    pub(super) fn present_plan(&self) -> Plan {
         self.pinned.clone().map_or_else(|| self.plan.clone(), Plan::Still)
-    }
-}
-
-/// One request, from its arrival until its answer is out or its sender has left.
-#[derive(Debug)]
-pub(super) struct Visit {
-    vendor: Vendor,
-    /// Which request to this vendor it is.
-    number: u64,
-    account: Option<usize>,
-    flow: Option<u64>,
-    arrival: Option<(u64, usize)>,
-    named: bool,
-    finished: bool,
-}
-
-/// What a request finds.
-pub(super) struct Situation {
-    /// Whose API key it carries, if anybody's.
-    pub(super) credentials: Option<Credentials>,
-    /// The flow it asks for, where the account has it.
-    pub(super) plan: Plan,
-    pub(super) manner: Manner,
-    /// What becomes of it instead of its proper answer.
-    pub(super) fault: Option<Fault>,
-    /// What only changes the proper answer.
-    pub(super) alterations: Vec<Fault>,
-    pub(super) latency: Duration,
-}
-
-pub(super) struct Credentials {
-    pub(super) api_key: Arc<str>,
-    pub(super) api_secret: Arc<str>,
-}
-
-impl Visit {
-    pub(super) fn vendor(&self) -> &Vendor {
-        &self.vendor
-    }
-
-    /// The request's body is there and asks for this flow, if it could be read. To be called once.
-    pub(super) fn meet(&mut self, key_id: Option<u64>) -> Situation {
-        let seed = self.vendor.0.seed;
-        let number = self.number;
-        let mut guard = self.vendor.state();
-        let state = &mut *guard;
-        let mut faults = Vec::new();
-        let mut situation = Situation {
-            credentials: None,
-            plan: Plan::Gone,
-            manner: Manner::by_seed(seed, key_id.unwrap_or_default()),
-            fault: None,
-            alterations: Vec::new(),
-            latency: state.latency.of(chance(seed, &[number, 51])),
-        };
-
-        let mut circumstances = [0, key_id.unwrap_or_default(), number];
-        if let Some(account) = self.account.and_then(|place| state.accounts.get_mut(place)) {
-            situation.credentials = Some(Credentials {
-                api_key: Arc::clone(&account.api_key),
-                api_secret: Arc::clone(&account.api_secret),
-            });
-            if let Some((resets, place)) = self.arrival
-                && resets == state.resets
-                && let Some(arrival) = account.arrivals.get_mut(place)
-            {
-                arrival.key_id = key_id;
-            }
-            let flow = key_id.and_then(|key_id| account.flows.get_mut(&key_id));
-            let nth = flow.as_ref().map_or(number, |flow| flow.counts.requests);
-            circumstances = [of_text(&account.name), key_id.unwrap_or_default(), nth];
-            if let Some(flow) = flow {
-                self.flow = key_id;
-                flow.counts.enter();
-                situation.plan = flow.present_plan();
-                if let Some(manner) = flow.manner.as_deref() {
-                    situation.manner = manner.clone();
-                }
-                faults.extend(strike(&mut flow.trouble, chance_of(seed, circumstances, 61)));
-            }
-            faults.extend(strike(&mut account.trouble, chance_of(seed, circumstances, 62)));
-        }
-        faults.extend(strike(&mut state.trouble, chance_of(seed, circumstances, 63)));
-
-        for fault in faults {
-            if fault.only_alters() {
-                situation.alterations.push(fault);
-            } else if situation.fault.is_none() {
-                situation.fault = Some(fault);
-            }
-        }
-        situation
-    }
-
-    /// What becomes of the request, for the counts. To be called once.
-    pub(super) fn answer(&mut self, name: &str) {
-        self.named = true;
-        self.each_counts(|counts| counts.answer(name));
-    }
-
-    /// A fault that only alters the answer, for the counts.
-    pub(super) fn alter(&self, name: &str) {
-        self.each_counts(|counts| counts.alter(name));
-    }
-
-    /// The answer is out.
-    pub(super) fn finish(&mut self) {
-        self.finished = true;
-    }
-
-    fn each_counts(&self, step: impl Fn(&mut Counts)) {
-        let mut state = self.vendor.state();
-        step(&mut state.counts);
-        if let Some(account) = self.account.and_then(|place| state.accounts.get_mut(place)) {
-            step(&mut account.counts);
-        }
-    }
-}
-
-fn chance_of(seed: u64, circumstances: [u64; 3], scope: u64) -> u64 {
-    let [account, flow, nth] = circumstances;
-    chance(seed, &[account, flow, nth, scope])
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        if !self.named {
-            // Its sender left before all of it was here. It gets a name all the same, so that the names add up.
-            self.answer("unread");
-        }
-        let abandoned = !self.finished;
-        self.each_counts(|counts| counts.leave(abandoned));
-        if let Some(key_id) = self.flow {
-            let mut state = self.vendor.state();
-            let account = self.account.and_then(|place| state.accounts.get_mut(place));
-            if let Some(flow) = account.and_then(|account| account.flows.get_mut(&key_id)) {
-                flow.counts.leave();
-            }
-        }
-    }
-}
-
-impl Latency {
-    fn of(self, hash: u64) -> Duration {
-        let jitter = f64::from(self.jitter_ms) * fraction(hash);
-        Duration::from_millis(self.fixed_ms.into()) + Duration::from_micros((jitter * 1000.0) as u64)
     }
 }

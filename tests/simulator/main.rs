@@ -2,6 +2,10 @@
 
 #[cfg(test)]
 mod ask;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod faults;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

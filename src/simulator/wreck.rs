@@ -1,0 +1,293 @@
+//! Turning a proper answer into one that something went wrong with.
+
+use std::io::{self, Write as _};
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+
+use super::chance::pick;
+use super::fault::{Fault, RetryAfter};
+use super::line::Scissors;
+use super::server::{html, http_date, json};
+
+/// Long enough for what was sent to be read before the connection ends: a reset may overtake what is still on its way.
+const BEFORE_THE_END: Duration = Duration::from_millis(20);
+
+const MIB: usize = 1024 * 1024;
+const BLOCK: usize = 64 * 1024;
+const BOMB_BYTES: usize = 8 * MIB;
+const NESTING: usize = 100_000;
+
+// Valid JSON round any amount of padding: a client that reads all of it and only then looks has not kept its limit.
+const LARGE_HEAD: &[u8] = br#"{"code":0,"msg":"success","data":{"padding":""#;
+const LARGE_TAIL: &[u8] = br#""}}"#;
+static PADDING: [u8; BLOCK] = [b'x'; BLOCK];
+
+/// What is needed to ruin an answer.
+pub(super) struct Wreck {
+    /// What the answer would have been.
+    pub(super) answer: String,
+    /// The server's clock.
+    pub(super) now: SystemTime,
+    /// What is left to chance.
+    pub(super) hash: u64,
+    /// How to reset the connection, where there is one.
+    pub(super) scissors: Option<Scissors>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Wreck {
+    /// The answer, ruined by this fault. Faults that only alter an answer leave it as it is.
+    pub(super) async fn by(self, fault: Fault) -> Response {
+        match fault {
+            Fault::NeverAnswers => {
+                self.stop.cancelled().await;
+                html(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Fault::Trickle => json(self.trickle()),
+            Fault::Reset => {
+                let scissors = self.scissors.clone();
+                json(self.half_then(move || {
+                    if let Some(scissors) = &scissors {
+                        scissors.cut();
+                    }
+                }))
+            }
+            Fault::TruncatedLength => {
+                let length = HeaderValue::from(self.answer.len());
+                let mut response = json(self.half_then(|| {}));
+                response.headers_mut().insert(header::CONTENT_LENGTH, length);
+                response
+            }
+            Fault::TruncatedChunks => json(self.half_then(|| {})),
+            Fault::Redirect { status, location } => {
+                let mut response = html(status_code(status));
+                if let Ok(location) = HeaderValue::from_str(&location) {
+                    response.headers_mut().insert(header::LOCATION, location);
+                }
+                response
+            }
+            Fault::HttpStatus { status, retry_after } => {
+                let mut response = html(status_code(status));
+                if let Some(value) = retry_after.and_then(|retry_after| self.retry_after(retry_after)) {
+                    response.headers_mut().insert(header::RETRY_AFTER, value);
+                }
+                response
+            }
+            Fault::TooLarge { mebibytes, declared } => too_large(mebibytes.into(), declared),
+            Fault::GzipBomb => {
+                let mut response = json(BOMB.clone());
+                let gzip = HeaderValue::from_static("gzip");
+                response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
+                response
+            }
+            Fault::Html => html(StatusCode::OK),
+            Fault::Empty => json(Body::empty()),
+            Fault::InvalidUtf8 => {
+                // After the opening brace, so that all the rest is as it should be.
+                let rest = self.answer.strip_prefix('{').unwrap_or_default();
+                json([b"{\"note\":\"\xc3\x28\xff\",", rest.as_bytes()].concat())
+            }
+            Fault::TruncatedJson => json(self.half()),
+            Fault::WrongTypes => json(pick(
+                self.hash,
+                [
+                    r#"[{"code":0,"msg":"success","data":{}}]"#,
+                    r#"{"code":{"value":0},"msg":"success","data":{}}"#,
+                    r#"{"code":0,"msg":"success","data":"completed"}"#,
+                    r#""success""#,
+                ],
+            )),
+            Fault::Nested => {
+                let (open, close) = ("[".repeat(NESTING), "]".repeat(NESTING));
+                json(format!(r#"{{"code":0,"msg":"success","data":{open}{close}}}"#))
+            }
+            Fault::Code { .. } | Fault::Delay { .. } | Fault::ClockOffset { .. } | Fault::IgnoreCurrent => {
+                json(self.answer)
+            }
+        }
+    }
+
+    fn half(&self) -> Bytes {
+        let bytes = self.answer.as_bytes();
+        let (half, _) = bytes.split_at_checked(bytes.len() / 2).unwrap_or_default();
+        Bytes::copy_from_slice(half)
+    }
+
+    /// Half of the answer; then `end`, and the connection is over.
+    fn half_then(self, end: impl FnOnce() + Send + 'static) -> Body {
+        let first = stream::iter([Ok(self.half())]);
+        let last = stream::once(async move {
+            // While this waits, the server sends what it has.
+            tokio::time::sleep(BEFORE_THE_END).await;
+            end();
+            Err(io::Error::from(io::ErrorKind::ConnectionAborted))
+        });
+        body(first.chain(last))
+    }
+
+    /// A byte a second, until the end of the answer or of the simulator.
+    fn trickle(self) -> Body {
+        let stop = self.stop.cancelled_owned();
+        let bytes = stream::iter(Bytes::from(self.answer)).then(async |byte| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(Bytes::copy_from_slice(&[byte]))
+        });
+        body(bytes.take_until(stop))
+    }
+
+    fn retry_after(&self, retry_after: RetryAfter) -> Option<HeaderValue> {
+        match retry_after {
+            RetryAfter::Seconds(seconds) => Some(HeaderValue::from(seconds)),
+            RetryAfter::DateInSeconds(seconds) => {
+                let date = self.now.checked_add(Duration::from_secs(seconds))?;
+                HeaderValue::from_str(&http_date(date)).ok()
+            }
+        }
+    }
+}
+
+fn body(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
+    Body::from_stream(stream)
+}
+
+/// The status, or 500 where it is none that ends an answer.
+fn status_code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// A body of so many MiB, made while it is being sent.
+fn too_large(mebibytes: usize, declared: bool) -> Response {
+    let blocks = mebibytes.max(1) * (MIB / BLOCK);
+    let parts = stream::iter([LARGE_HEAD])
+        .chain(stream::iter(std::iter::repeat_n(PADDING.as_slice(), blocks)))
+        .chain(stream::iter([LARGE_TAIL]));
+    let mut response = json(body(parts.map(|part| Ok(Bytes::from_static(part)))));
+    if declared {
+        let length = HeaderValue::from(LARGE_HEAD.len() + blocks * BLOCK + LARGE_TAIL.len());
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+    }
+    response
+}
+
+/// Made once, when first asked for.
+static BOMB: LazyLock<Bytes> = LazyLock::new(|| {
+    let bomb = || -> io::Result<Vec<u8>> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(LARGE_HEAD)?;
+        for _ in 0..BOMB_BYTES / BLOCK {
+            encoder.write_all(&PADDING)?;
+        }
+        encoder.write_all(LARGE_TAIL)?;
+        encoder.finish()
+    };
+    // Writing to memory does not fail; if it did, an empty body would show in the tests.
+    Bytes::from(bomb().unwrap_or_default())
+});
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    const ANSWER: &str = r#"{"code":0,"msg":"success","data":{"keyId":12}}"#;
+
+    fn wreck() -> Wreck {
+        Wreck {
+            answer: ANSWER.into(),
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_630_468_800),
+            hash: 0,
+            scissors: None,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    async fn bytes(fault: Fault) -> Result<Bytes, axum::Error> {
+        to_bytes(wreck().by(fault).await.into_body(), usize::MAX).await
+    }
+
+    #[tokio::test]
+    async fn bodies_that_are_no_json() {
+        for fault in [Fault::Html, Fault::Empty, Fault::InvalidUtf8, Fault::TruncatedJson] {
+            let bytes = bytes(fault.clone()).await.unwrap();
+            let parsed = std::str::from_utf8(&bytes)
+                .ok()
+                .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+            assert_eq!(parsed, None, "{fault:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn json_that_is_not_the_documented_one() {
+        for hash in 0..4 {
+            let wreck = Wreck { hash, ..wreck() };
+            let body = to_bytes(wreck.by(Fault::WrongTypes).await.into_body(), 1000)
+                .await
+                .unwrap();
+            let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let documented = json.get("code").is_some_and(|code| code == 0) && json["data"].is_object();
+            assert!(!documented, "{json}");
+        }
+        let nested = bytes(Fault::Nested).await.unwrap();
+        assert_eq!(nested.iter().filter(|byte| **byte == b'[').count(), NESTING);
+        assert_eq!(nested.iter().filter(|byte| **byte == b']').count(), NESTING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickle_takes_a_second_a_byte() {
+        let started = tokio::time::Instant::now();
+        assert_eq!(bytes(Fault::Trickle).await.unwrap(), ANSWER);
+        assert_eq!(started.elapsed().as_secs(), ANSWER.len() as u64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cut_off_answers_end_in_an_error() {
+        for fault in [Fault::Reset, Fault::TruncatedLength, Fault::TruncatedChunks] {
+            assert!(bytes(fault.clone()).await.is_err(), "{fault:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn statuses_and_when_to_come_back() {
+        for (retry_after, text) in [
+            (RetryAfter::Seconds(7), "7"),
+            (RetryAfter::DateInSeconds(60), "Wed, 01 Sep 2021 04:01:00 GMT"),
+        ] {
+            let fault = Fault::HttpStatus {
+                status: 429,
+                retry_after: Some(retry_after),
+            };
+            let response = wreck().by(fault).await;
+            assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(response.headers()["retry-after"], text);
+        }
+        assert_eq!(status_code(100), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(status_code(42), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[tokio::test]
+    async fn large_bodies_are_as_large_as_they_say_and_bombs_are_small() {
+        for declared in [true, false] {
+            let response = wreck().by(Fault::TooLarge { mebibytes: 5, declared }).await;
+            let length = response.headers().get("content-length").cloned();
+            let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            assert!(body.len() > 5 * MIB);
+            assert_eq!(length.is_some(), declared);
+            assert!(length.is_none_or(|length| length == body.len().to_string()));
+            assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
+        }
+        let bomb = bytes(Fault::GzipBomb).await.unwrap();
+        assert!((1_000..100_000).contains(&bomb.len()), "{}", bomb.len());
+    }
+}

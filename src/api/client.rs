@@ -1,25 +1,22 @@
-//! One signed HTTP exchange with the vendor.
+//! One signed exchange with the vendor.
 
-use std::fs;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Identity, Proxy, Response, StatusCode, Url, redirect, retry};
+use reqwest::{Response, StatusCode, Url};
 use tokio::time::Instant;
 
 use super::error::{Error, Interruption};
 use super::sign::sign;
+use super::transport::Transport;
 use super::wire::{self, FlowPage};
 use crate::clock::{SharedClock, unix_seconds};
-use crate::config::{ClientTls, HttpClient, SecretError, SecretReader};
+use crate::config::SecretReader;
 use crate::model::{Endpoint, KeyId};
 
 /// No answer needs more than this, after decompression; a larger one is not read to its end.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
-
-/// A connection that is not there after this long is not worth more of `request_timeout`.
-const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const SIGN: HeaderName = HeaderName::from_static("sign");
@@ -34,25 +31,14 @@ pub struct Credentials {
     pub api_secret: SecretReader,
 }
 
-/// The client of one account. Connections are kept and reused; HTTP/2 is used where the server offers it.
+/// The client of one account.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Arc<dyn Transport>,
     query_detail: Url,
     credentials: Credentials,
     timeout: Duration,
     clock: SharedClock,
-}
-
-/// A client cannot be built from what the configuration names.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ClientError(String);
-
-impl From<SecretError> for ClientError {
-    fn from(error: SecretError) -> Self {
-        Self(format!("the key or the secret {error}"))
-    }
 }
 
 /// One request and how it ended.
@@ -67,38 +53,21 @@ pub struct Exchange {
 }
 
 impl Client {
-    /// A client for the account at `base_url`.
-    ///
-    /// # Errors
-    /// If the TLS files or the proxy address cannot be used; the message names the file and what is wrong with it.
+    /// A client for the account at `base_url`; every answer must be complete within `timeout`.
     pub fn new(
         base_url: &Url,
         credentials: Credentials,
-        settings: &HttpClient,
+        transport: Arc<dyn Transport>,
         timeout: Duration,
-        max_connections: usize,
         clock: SharedClock,
-    ) -> Result<Self, ClientError> {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("laaffic-exporter/", env!("CARGO_PKG_VERSION")))
-            // Signed headers do not travel to another host, and every request that is sent is one that we counted.
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            // Only the proxy that the configuration names, none that happens to be in the environment.
-            .no_proxy()
-            .pool_max_idle_per_host(max_connections)
-            .tcp_nodelay(true)
-            .connect_timeout(timeout.min(MAX_CONNECT_TIMEOUT));
-        let builder = with_proxy(with_tls(builder, &settings.tls)?, settings)?;
-        Ok(Self {
-            http: builder
-                .build()
-                .map_err(|error| ClientError(format!("the HTTP client cannot be built: {error}")))?,
+    ) -> Self {
+        Self {
+            transport,
             query_detail: endpoint_url(base_url, Endpoint::QueryDetail),
             credentials,
             timeout,
             clock,
-        })
+        }
     }
 
     /// Asks for one flow, and for one page of its nodes where `page` says which (from 1, 100 nodes each). `clock_offset` is added to
@@ -121,7 +90,7 @@ impl Client {
         let exchange = self.exchange(body, clock_offset, &mut clock_skew_seconds);
         let result = match tokio::time::timeout(timeout, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(Error::Timeout(timeout)),
+            Err(_) => Err(Error::Timeout),
         };
         Exchange {
             result,
@@ -134,8 +103,7 @@ impl Client {
         let mut request = reqwest::Request::new(reqwest::Method::POST, self.query_detail.clone());
         *request.headers_mut() = self.headers(offset)?;
         *request.body_mut() = Some(body.into());
-        let sent = self.http.execute(request).await;
-        let response = sent.map_err(|error| Error::from_transport(error, Interruption::Reset, self.timeout))?;
+        let response = self.transport.send(request).await?;
         let now = self.clock.now();
         let server_time = http_date(&response, DATE);
         *skew = server_time.map(|time| unix_seconds(time) - unix_seconds(now));
@@ -174,7 +142,7 @@ impl Client {
         let mut body = Vec::new();
         loop {
             let chunk = response.chunk().await;
-            match chunk.map_err(|error| Error::from_transport(error, Interruption::Truncated, self.timeout))? {
+            match chunk.map_err(|error| Error::from_transport(error, Interruption::Truncated))? {
                 None => return Ok(body),
                 Some(chunk) if body.len() + chunk.len() > MAX_BODY_BYTES => {
                     return Err(Error::TooLarge(MAX_BODY_BYTES));
@@ -243,51 +211,4 @@ fn retry_after(response: &Response, server_now: SystemTime) -> Option<Duration> 
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(server_now).unwrap_or_default())
-}
-
-fn with_tls(mut builder: reqwest::ClientBuilder, tls: &ClientTls) -> Result<reqwest::ClientBuilder, ClientError> {
-    // Fails where a provider is installed already, which is just as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    if let Some(path) = &tls.ca_file {
-        let authorities = Certificate::from_pem_bundle(&read(path)?).map_err(|_| unusable(path, "PEM certificates"))?;
-        if authorities.is_empty() {
-            return Err(unusable(path, "PEM certificates"));
-        }
-        builder = builder.tls_certs_only(authorities);
-    }
-    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
-        let mut pem = read(cert)?;
-        pem.push(b'\n');
-        pem.extend(read(key)?);
-        let identity = Identity::from_pem(&pem).map_err(|_| {
-            ClientError(format!(
-                "{} and {} are not a PEM certificate chain and its private key; check that both files belong together",
-                cert.display(),
-                key.display()
-            ))
-        })?;
-        builder = builder.identity(identity);
-    }
-    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure_skip_verify))
-}
-
-fn with_proxy(builder: reqwest::ClientBuilder, settings: &HttpClient) -> Result<reqwest::ClientBuilder, ClientError> {
-    match &settings.proxy_url {
-        None => Ok(builder),
-        // The library's own message could quote the address, which may hold a password.
-        Some(url) => match Proxy::all(url.expose()) {
-            Ok(proxy) => Ok(builder.proxy(proxy)),
-            Err(_) => Err(ClientError(
-                "proxy_url cannot be used as a proxy; write it like http://proxy:3128".to_owned(),
-            )),
-        },
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
-    fs::read(path).map_err(|error| ClientError(format!("{} cannot be read: {error}", path.display())))
-}
-
-fn unusable(path: &Path, wanted: &str) -> ClientError {
-    ClientError(format!("{} holds no {wanted}", path.display()))
 }

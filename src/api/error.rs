@@ -13,8 +13,8 @@ pub enum Error {
     #[error("the API answered code {code} ({reason})", code = .0, reason = .0.reason())]
     Code(ApiCode),
     /// No complete answer in time.
-    #[error("no complete answer within {} ms", .0.as_millis())]
-    Timeout(Duration),
+    #[error("no complete answer in time")]
+    Timeout,
     /// No connection: refused, unreachable, name not found.
     #[error("no connection: {0}")]
     Connect(String),
@@ -64,7 +64,7 @@ impl Error {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Code(_) => Outcome::ApiError,
-            Self::Timeout(_) => Outcome::Timeout,
+            Self::Timeout => Outcome::Timeout,
             Self::Connect(_) => Outcome::Connect,
             Self::Tls(_) => Outcome::Tls,
             Self::HttpStatus { .. } => Outcome::HttpStatus,
@@ -87,7 +87,7 @@ impl Error {
         match self {
             Self::Code(code) => *code == ApiCode::SYSTEM_EXCEPTION,
             Self::HttpStatus { status, .. } => *status == 429 || *status >= 500,
-            Self::Timeout(_) | Self::Connect(_) | Self::Other(..) => true,
+            Self::Timeout | Self::Connect(_) | Self::Other(..) => true,
             Self::Tls(_) | Self::Decode(_) | Self::TooLarge(_) => false,
         }
     }
@@ -101,11 +101,11 @@ impl Error {
     }
 
     /// Sorts a failure of the HTTP library; `broken_off` is what a failure on a standing connection means at this point.
-    pub(super) fn from_transport(error: reqwest::Error, broken_off: Interruption, timeout: Duration) -> Self {
+    pub fn from_transport(error: reqwest::Error, broken_off: Interruption) -> Self {
         // The URL adds nothing that the account's name does not say.
         let error = error.without_url();
         if error.is_timeout() {
-            Self::Timeout(timeout)
+            Self::Timeout
         } else if let Some(tls) = find_tls(&error) {
             Self::Tls(tls)
         } else if error.is_connect() {

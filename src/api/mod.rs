@@ -8,9 +8,11 @@
 mod client;
 mod error;
 mod sign;
+mod transport;
 mod wire;
 
-pub use self::client::{Client, ClientError, ClockOffset, Credentials, Exchange, MAX_BODY_BYTES};
+pub use self::client::{Client, ClockOffset, Credentials, Exchange, MAX_BODY_BYTES};
 pub use self::error::{Error, Interruption};
 pub use self::sign::sign;
+pub use self::transport::{ClientError, Network, Transport};
 pub use self::wire::{FlowPage, Node, decode};

@@ -1,0 +1,118 @@
+//! How requests reach the upstream: over the network, or whatever else a test puts in its place.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use reqwest::{Certificate, Identity, Proxy, Request, Response, redirect, retry};
+
+use super::error::{Error, Interruption};
+use crate::config::{ClientTls, HttpClient, SecretError};
+
+/// A connection that is not there after this long is not worth more of `request_timeout`.
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Carries one request to the upstream and brings the answer's head; the body streams behind it.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Sends a request. Never follows a redirect, never retries.
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>>;
+}
+
+/// The network. Connections are kept and reused; HTTP/2 is used where the server offers it.
+#[derive(Debug)]
+pub struct Network(reqwest::Client);
+
+/// A client cannot be built from what the configuration names.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ClientError(String);
+
+impl From<SecretError> for ClientError {
+    fn from(error: SecretError) -> Self {
+        Self(format!("the key or the secret {error}"))
+    }
+}
+
+impl Network {
+    /// Connects as `settings` say, with `request_timeout` as the upper bound for connecting too, and keeps up to `max_connections`
+    /// open.
+    ///
+    /// # Errors
+    /// If the TLS files or the proxy address cannot be used; the message names the file and what is wrong with it.
+    pub fn new(settings: &HttpClient, request_timeout: Duration, max_connections: usize) -> Result<Self, ClientError> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("laaffic-exporter/", env!("CARGO_PKG_VERSION")))
+            // Signed headers do not travel to another host, and every request that is sent is one that was counted.
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            // Only the proxy that the configuration names, none that happens to be in the environment.
+            .no_proxy()
+            .pool_max_idle_per_host(max_connections)
+            .tcp_nodelay(true)
+            .connect_timeout(request_timeout.min(MAX_CONNECT_TIMEOUT));
+        let builder = with_proxy(with_tls(builder, &settings.tls)?, settings)?;
+        let client = builder
+            .build()
+            .map_err(|error| ClientError(format!("the HTTP client cannot be built: {error}")))?;
+        Ok(Self(client))
+    }
+}
+
+impl Transport for Network {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>> {
+        let sent = self.0.execute(request);
+        Box::pin(async {
+            sent.await
+                .map_err(|error| Error::from_transport(error, Interruption::Reset))
+        })
+    }
+}
+
+fn with_tls(mut builder: reqwest::ClientBuilder, tls: &ClientTls) -> Result<reqwest::ClientBuilder, ClientError> {
+    // Fails where a provider is installed already, which is just as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Some(path) = &tls.ca_file {
+        let authorities = Certificate::from_pem_bundle(&read(path)?).map_err(|_| unusable(path, "PEM certificates"))?;
+        if authorities.is_empty() {
+            return Err(unusable(path, "PEM certificates"));
+        }
+        builder = builder.tls_certs_only(authorities);
+    }
+    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
+        let mut pem = read(cert)?;
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+        let identity = Identity::from_pem(&pem).map_err(|_| {
+            ClientError(format!(
+                "{} and {} are not a PEM certificate chain and its private key; check that both files belong together",
+                cert.display(),
+                key.display()
+            ))
+        })?;
+        builder = builder.identity(identity);
+    }
+    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure_skip_verify))
+}
+
+fn with_proxy(builder: reqwest::ClientBuilder, settings: &HttpClient) -> Result<reqwest::ClientBuilder, ClientError> {
+    match &settings.proxy_url {
+        None => Ok(builder),
+        // The library's own message could quote the address, which may hold a password.
+        Some(url) => match Proxy::all(url.expose()) {
+            Ok(proxy) => Ok(builder.proxy(proxy)),
+            Err(_) => Err(ClientError(
+                "proxy_url cannot be used as a proxy; write it like http://proxy:3128".to_owned(),
+            )),
+        },
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
+    fs::read(path).map_err(|error| ClientError(format!("{} cannot be read: {error}", path.display())))
+}
+
+fn unusable(path: &Path, wanted: &str) -> ClientError {
+    ClientError(format!("{} holds no {wanted}", path.display()))
+}

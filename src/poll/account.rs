@@ -1,0 +1,282 @@
+//! The polling of one account: takes what is due, keeps the limits, files the results.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::fetch::{Access, Fetched, Order};
+use super::journal::Journal;
+use super::limits::Ticket;
+use super::refusal::{Refusals, Turn};
+use super::schedule::{Due, Schedule};
+use crate::api::Error;
+use crate::clock::SharedClock;
+use crate::metrics::Activity;
+use crate::model::{FailureReason, FlowInfo, KeyId, Outcome};
+use crate::store::Store;
+
+/// An upstream that does not page its nodes is not asked for further pages for so long.
+const PAGING_PAUSE: Duration = Duration::from_secs(3600);
+
+/// One account's polling. [`AccountPoller::run`] owns everything that it starts.
+#[derive(Debug)]
+pub(super) struct AccountPoller {
+    access: Arc<Access>,
+    store: Arc<Store>,
+    activity: Arc<Activity>,
+    clock: SharedClock,
+    schedule: Schedule,
+    terminal_poll_interval: Duration,
+    running: JoinSet<Ended>,
+    refusals: Refusals,
+    journal: Journal,
+    /// Flows whose further pages of nodes are not asked for, until when.
+    paging_paused: HashMap<KeyId, Instant>,
+    /// Flows whose answers name another key, and which: told once.
+    foreign_keys: HashMap<KeyId, i64>,
+}
+
+/// A poll that has ended; `None` where it ended in a bug.
+#[derive(Debug)]
+struct Ended {
+    due: Due,
+    key_id: KeyId,
+    fetched: Option<Fetched>,
+}
+
+impl AccountPoller {
+    pub(super) fn new(
+        access: Access,
+        rate_limit: f64,
+        flows: &[FlowInfo],
+        terminal_poll_interval: Duration,
+        store: Arc<Store>,
+        activity: Arc<Activity>,
+        clock: SharedClock,
+    ) -> Self {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(now, rate_limit);
+        for flow in flows {
+            schedule.add(flow.key_id, flow.poll_interval, now);
+        }
+        let journal = Journal::new(access.account.clone());
+        let poller = Self {
+            access: Arc::new(access),
+            store,
+            activity,
+            clock,
+            schedule,
+            terminal_poll_interval,
+            running: JoinSet::new(),
+            refusals: Refusals::default(),
+            journal,
+            paging_paused: HashMap::new(),
+            foreign_keys: HashMap::new(),
+        };
+        poller.publish_budget();
+        poller
+    }
+
+    /// Polls until told to stop. Polls under way are given up then: an answer that nobody will see is not worth waiting for.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let access = Arc::clone(&self.access);
+        self.warn_of_budget();
+        loop {
+            let next = self.next_turn();
+            let now = Instant::now();
+            if next.is_some_and(|next| next <= now) && self.skips(now) {
+                self.skip(now);
+                // A blocked account may skip very many flows in a row; others get their turn in between.
+                tokio::task::coop::consume_budget().await;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
+                    // A task that was aborted or has panicked outside the poll itself cannot come back to the schedule.
+                    if let Ok(ended) = ended {
+                        self.file(ended);
+                    }
+                }
+                ticket = access.limits.ticket(), if next.is_some_and(|next| next <= now) => self.start(ticket),
+                () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some_and(|next| next > now) => {}
+            }
+        }
+    }
+
+    /// When there is something to do next: the flow that is due first, or the next probe of a blocked account.
+    fn next_turn(&self) -> Option<Instant> {
+        let due = self.schedule.peek()?.at;
+        Some(self.refusals.next_probe().map_or(due, |probe| probe.min(due)))
+    }
+
+    /// Whether the flow that is due is not to be asked for: the account is blocked, and it is not time for a probe.
+    fn skips(&self, now: Instant) -> bool {
+        self.refusals.next_probe().is_some_and(|probe| now < probe)
+    }
+
+    /// Files the flow that is due as not asked for.
+    fn skip(&mut self, now: Instant) {
+        if let Some((due, key_id)) = self.schedule.take() {
+            self.failed(key_id, FailureReason::Blocked, None, now);
+            self.plan(due, key_id, 1, now);
+        }
+    }
+
+    /// Starts the poll of the flow that has been due longest.
+    fn start(&mut self, ticket: Ticket) {
+        let now = Instant::now();
+        if self.skips(now) {
+            return; // An answer that came while waiting for the ticket has blocked the account.
+        }
+        let Some((due, key_id)) = self.schedule.take() else {
+            return;
+        };
+        self.refusals.probing(now);
+        let order = Order {
+            key_id,
+            interval: self
+                .base_interval(key_id)
+                .mul_f64(self.schedule.budget_ratio().max(1.0)),
+            paging: self.paging_paused.get(&key_id).is_none_or(|until| *until <= now),
+        };
+        let access = Arc::clone(&self.access);
+        self.running.spawn(async move {
+            let poll = AssertUnwindSafe(access.fetch(order, ticket));
+            Ended {
+                due,
+                key_id,
+                fetched: poll.catch_unwind().await.ok(),
+            }
+        });
+    }
+
+    /// Files what a poll brought and plans the flow's next one.
+    fn file(&mut self, ended: Ended) {
+        let Ended { due, key_id, fetched } = ended;
+        let now = Instant::now();
+        let mut requests = 1;
+        match fetched {
+            None => {
+                self.activity.poll_panicked();
+                if let Some(flow) = self.info(key_id) {
+                    self.journal.panicked(&flow);
+                }
+                self.failed(key_id, FailureReason::Transport(Outcome::Other), None, now);
+            }
+            Some(fetched) => {
+                requests = fetched.requests;
+                self.learn(&fetched, key_id, now);
+                match fetched.result {
+                    Ok(report) => {
+                        let change = self
+                            .store
+                            .succeeded(&self.access.account, key_id, report, self.clock.now());
+                        if let (Some(change), Some(flow)) = (change, self.info(key_id)) {
+                            self.journal.succeeded(&flow, &report, change, now);
+                        }
+                    }
+                    Err(error) => self.failed(key_id, error.reason(), Some(&error), now),
+                }
+            }
+        }
+        self.plan(due, key_id, requests, now);
+    }
+
+    /// Draws from a poll what concerns the account as a whole.
+    fn learn(&mut self, fetched: &Fetched, key_id: KeyId, now: Instant) {
+        if fetched.clock_skew_seconds.is_some() {
+            let skew = fetched.clock_skew_seconds;
+            self.store
+                .update_account(&self.access.account, |account| account.clock_skew_seconds = skew);
+        }
+        if fetched.ignores_paging
+            && let Some(flow) = self.info(key_id)
+        {
+            self.paging_paused.insert(key_id, now + PAGING_PAUSE);
+            self.journal.ignores_paging(&flow);
+        }
+        if let (Some(answered), Some(flow)) = (fetched.foreign_key, self.info(key_id))
+            && self.foreign_keys.insert(key_id, answered) != Some(answered)
+        {
+            self.journal.foreign(&flow, answered);
+        }
+        let turn = match &fetched.result {
+            Err(Error::Code(code)) if code.refuses_us() => self.refusals.refused(now),
+            Ok(_) | Err(Error::Code(_)) => self.refusals.accepted(now),
+            Err(_) => None, // No answer of the API: it says nothing of our credentials.
+        };
+        let Some(turn) = turn else {
+            return;
+        };
+        let blocked = self.refusals.blocked();
+        self.access.blocked.store(blocked, Ordering::Relaxed);
+        self.store
+            .update_account(&self.access.account, |account| account.blocked = blocked);
+        match (turn, &fetched.result) {
+            (Turn::Resumed(after), _) => self.journal.resumed(after),
+            (Turn::Blocked, Err(error)) => self.journal.blocked(error.reason()),
+            (Turn::Blocked, Ok(_)) => {}
+        }
+    }
+
+    fn failed(&mut self, key_id: KeyId, reason: FailureReason, error: Option<&Error>, now: Instant) {
+        let change = self
+            .store
+            .failed(&self.access.account, key_id, reason, self.clock.now());
+        if let (Some(change), Some(flow)) = (change, self.info(key_id)) {
+            self.journal.failed(&flow, reason, error, change, now);
+        }
+    }
+
+    fn plan(&mut self, due: Due, key_id: KeyId, requests: u32, now: Instant) {
+        let interval = self.base_interval(key_id);
+        self.schedule.again(due, interval, requests, now);
+        self.publish_budget();
+    }
+
+    fn publish_budget(&self) {
+        let ratio = self.schedule.budget_ratio();
+        self.store
+            .update_account(&self.access.account, |account| account.budget_ratio = ratio);
+    }
+
+    /// One warning at start where the configuration asks for more than the rate allows, with the arithmetic and the cures.
+    fn warn_of_budget(&self) {
+        let ratio = self.schedule.budget_ratio();
+        if ratio > 1.0 {
+            let rate = self.schedule.rate();
+            let asked = ratio * rate;
+            tracing::warn!(
+                account = &*self.access.account,
+                flows = self.schedule.len(),
+                asked_per_second = asked,
+                rate_limit = rate,
+                "the intervals ask for more requests than rate_limit allows: every interval is {ratio:.2} times as long as configured; \
+                 raise rate_limit to {asked:.1}, or make the intervals {ratio:.2} times as long"
+            );
+        }
+    }
+
+    fn info(&self, key_id: KeyId) -> Option<Arc<FlowInfo>> {
+        self.store
+            .flow(&self.access.account, key_id)
+            .map(|flow| Arc::clone(&flow.info))
+    }
+
+    /// The interval that the flow asks for now.
+    fn base_interval(&self, key_id: KeyId) -> Duration {
+        let flow = self.store.flow(&self.access.account, key_id);
+        flow.map_or(self.terminal_poll_interval, |flow| {
+            flow.base_interval(self.terminal_poll_interval)
+        })
+    }
+}

@@ -1,0 +1,190 @@
+//! One log line per event that matters: an account's first answer, each change of a flow's status, each new kind of failure and its
+//! end. Never one per poll.
+//!
+//! A failure that strikes many flows alike (the upstream is down) is one event of the account, told when the first flow is struck
+//! and when the last has recovered. A failure that concerns the flow alone (the vendor does not know it) is told for each flow.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::Error;
+use crate::model::{AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, Status};
+use crate::store::Change;
+
+/// What was told of an account so far.
+#[derive(Debug)]
+pub(super) struct Journal {
+    account: AccountName,
+    answered: bool,
+    /// Told when it begins and when it ends; in between, probes and flows that are not asked for are no news.
+    blocked: bool,
+    failing: HashMap<&'static str, Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    flows: usize,
+    most: usize,
+    since: Instant,
+}
+
+impl Journal {
+    pub(super) fn new(account: AccountName) -> Self {
+        Self {
+            account,
+            answered: false,
+            blocked: false,
+            failing: HashMap::new(),
+        }
+    }
+
+    /// A poll succeeded.
+    pub(super) fn succeeded(&mut self, flow: &FlowInfo, report: &FlowReport, change: Change, now: Instant) {
+        let account = &*self.account;
+        if !self.answered {
+            self.answered = true;
+            tracing::info!(account, key_id = %flow.key_id, "first answer from the upstream");
+        }
+        if let Some(reason) = change.previous_failure {
+            self.recovered(flow, reason, now);
+        }
+        let account = &*self.account;
+        let status = Shown(report.status);
+        let name = flow.name.as_deref();
+        let changed = change.previous_status != Some(report.status);
+        match change.previous_status {
+            _ if !changed => {}
+            Some(before) if report.status == Status::ExecutionException => {
+                tracing::warn!(account, key_id = %flow.key_id, name, from = %Shown(before), to = %status, "flow changed its status");
+            }
+            Some(before) => {
+                tracing::info!(account, key_id = %flow.key_id, name, from = %Shown(before), to = %status, "flow changed its status");
+            }
+            None if matches!(report.status, Status::ExecutionException | Status::Unknown(Some(_))) => {
+                tracing::warn!(account, key_id = %flow.key_id, name, %status, "flow first seen");
+            }
+            None => tracing::debug!(account, key_id = %flow.key_id, name, %status, "flow first seen"),
+        }
+    }
+
+    /// A poll failed; `error` is `None` where nothing was asked because the account is blocked.
+    pub(super) fn failed(
+        &mut self,
+        flow: &FlowInfo,
+        reason: FailureReason,
+        error: Option<&Error>,
+        change: Change,
+        now: Instant,
+    ) {
+        if change.previous_failure.map(FailureReason::label) == Some(reason.label()) {
+            return;
+        }
+        if let Some(before) = change.previous_failure {
+            self.recovered(flow, before, now);
+        }
+        let account = &*self.account;
+        let detail = error.map(ToString::to_string).unwrap_or_default();
+        let name = flow.name.as_deref();
+        if concerns_one_flow(reason) {
+            tracing::warn!(account, key_id = %flow.key_id, name, reason = reason.label(), detail, "flow cannot be fetched");
+            return;
+        }
+        let failing = self.failing.entry(reason.label()).or_insert(Failing {
+            flows: 0,
+            most: 0,
+            since: now,
+        });
+        failing.flows += 1;
+        failing.most = failing.most.max(failing.flows);
+        if failing.flows == 1 && !self.blocked {
+            tracing::warn!(account, first_key_id = %flow.key_id, name, reason = reason.label(), detail, "polls fail");
+        } else {
+            tracing::debug!(account, key_id = %flow.key_id, name, reason = reason.label(), detail, "poll failed");
+        }
+    }
+
+    /// A flow does not fail for this reason any more.
+    fn recovered(&mut self, flow: &FlowInfo, reason: FailureReason, now: Instant) {
+        let account = &*self.account;
+        let name = flow.name.as_deref();
+        if concerns_one_flow(reason) {
+            tracing::info!(account, key_id = %flow.key_id, name, reason = reason.label(), "flow is not refused for this reason any more");
+            return;
+        }
+        let Some(failing) = self.failing.get_mut(reason.label()) else {
+            return;
+        };
+        failing.flows = failing.flows.saturating_sub(1);
+        if failing.flows == 0 {
+            let lasted_seconds = now.saturating_duration_since(failing.since).as_secs();
+            let flows = failing.most;
+            self.failing.remove(reason.label());
+            if !self.blocked && reason != FailureReason::Blocked {
+                tracing::info!(
+                    account,
+                    reason = reason.label(),
+                    flows,
+                    lasted_seconds,
+                    "polls do not fail for this reason any more"
+                );
+            }
+        }
+    }
+
+    /// The vendor refuses us; polling stops.
+    pub(super) fn blocked(&mut self, reason: FailureReason) {
+        self.blocked = true;
+        tracing::error!(
+            account = &*self.account,
+            reason = reason.label(),
+            "the upstream refuses this account: polling stops but for one probe a minute; check its key, secret and IP allow list"
+        );
+    }
+
+    /// The vendor accepts us again.
+    pub(super) fn resumed(&mut self, after: Duration) {
+        self.blocked = false;
+        tracing::info!(
+            account = &*self.account,
+            after_seconds = after.as_secs(),
+            "the upstream accepts this account again: polling resumes"
+        );
+    }
+
+    /// A poll ended in a bug of ours.
+    pub(super) fn panicked(&self, flow: &FlowInfo) {
+        tracing::error!(account = &*self.account, key_id = %flow.key_id, "a poll ended in a bug; the flow is polled again at its next turn");
+    }
+
+    /// An answer spoke of another flow than the one asked for.
+    pub(super) fn foreign(&self, flow: &FlowInfo, answered: i64) {
+        tracing::warn!(account = &*self.account, key_id = %flow.key_id, answered, "the answer names another keyId than asked for");
+    }
+
+    /// An upstream repeats its first page of nodes whatever page is asked for.
+    pub(super) fn ignores_paging(&self, flow: &FlowInfo) {
+        tracing::info!(account = &*self.account, key_id = %flow.key_id, "the upstream hands out no further pages of nodes; not asking for them for an hour");
+    }
+}
+
+/// Whether a failure says something of this flow only, not of the way to the upstream.
+fn concerns_one_flow(reason: FailureReason) -> bool {
+    match reason {
+        FailureReason::Api(code) => code == ApiCode::PARAMETER_EXCEPTION || !ApiCode::DOCUMENTED.contains(&code),
+        FailureReason::Transport(_) | FailureReason::Blocked => false,
+    }
+}
+
+/// A status for people: the word, with the number where the word does not say it.
+struct Shown(Status);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Status::Unknown(Some(code)) => write!(f, "unknown({code})"),
+            status => f.write_str(status.label()),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The exporter's inside between a played vendor and a clock that only tests move.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::Body;
+use futures_util::future::BoxFuture;
+use laaffic_exporter::api::{Error, Transport};
+use laaffic_exporter::clock::{Clock, SharedClock};
+use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource};
+use laaffic_exporter::metrics::{Activity, Exposition, Format, registry};
+use laaffic_exporter::model::{FlowInfo, KeyId};
+use laaffic_exporter::poll::{PollError, Poller};
+use laaffic_exporter::simulator::{self, Fault, Flow, FlowState, Manner, Plan, Scope, Settings, Trouble, Vendor};
+use laaffic_exporter::store::{AccountFlows, Policy, Store};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt;
+
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+/// The calendar, moving with tokio's clock.
+#[derive(Debug)]
+pub(crate) struct Calendar {
+    start: Instant,
+    /// Makes the next reading panic: a bug in the scheduler itself.
+    pub(crate) broken: AtomicBool,
+}
+
+impl Calendar {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            broken: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Clock for Calendar {
+    fn now(&self) -> SystemTime {
+        assert!(!self.broken.load(Ordering::Relaxed), "the calendar is broken");
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000) + self.start.elapsed()
+    }
+}
+
+/// Reaches the vendor within the process.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    router: Router,
+    /// Requests that never reach the vendor: refused connections.
+    pub(crate) unplugged: AtomicBool,
+    pub(crate) refused: AtomicU64,
+    /// Makes the next request panic: a bug in a poll.
+    pub(crate) cursed: AtomicBool,
+}
+
+impl Transport for Wire {
+    fn send(&self, request: reqwest::Request) -> BoxFuture<'_, Result<reqwest::Response, Error>> {
+        assert!(!self.cursed.swap(false, Ordering::Relaxed), "cursed");
+        if self.unplugged.load(Ordering::Relaxed) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Box::pin(async { Err(Error::Connect("connection refused".to_owned())) });
+        }
+        let request: axum::http::Request<reqwest::Body> = request.try_into().unwrap();
+        let answer = self.router.clone().oneshot(request.map(Body::new));
+        Box::pin(async {
+            let response = answer.await.unwrap();
+            Ok(response
+                .map(|body| reqwest::Body::wrap_stream(body.into_data_stream()))
+                .into())
+        })
+    }
+}
+
+/// What a test says of an account.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) name: &'static str,
+    pub(crate) flows: Vec<Flow>,
+    pub(crate) poll_interval: Duration,
+    pub(crate) rate_limit: f64,
+    pub(crate) max_concurrent_requests: usize,
+}
+
+impl Setup {
+    /// An account whose flows are polled every minute, with no limit that matters.
+    pub(crate) fn new(name: &'static str, flows: Vec<Flow>) -> Self {
+        Self {
+            name,
+            flows,
+            poll_interval: MINUTE,
+            rate_limit: 1000.0,
+            max_concurrent_requests: 50,
+        }
+    }
+}
+
+/// A flow that stays in progress, with three nodes.
+pub(crate) fn still(key_id: u64) -> Flow {
+    with_status(key_id, 1)
+}
+
+/// A flow that stays in this status, with three nodes, in the documented form.
+pub(crate) fn with_status(key_id: u64, status: i64) -> Flow {
+    Flow {
+        key_id,
+        plan: Plan::Still(Box::new(FlowState::with_nodes(status, &[2, 1, 0]))),
+        manner: Some(Manner::default()),
+    }
+}
+
+/// A fault at the vendor, of all its accounts.
+pub(crate) fn everywhere(world: &World, trouble: impl Into<Option<Trouble>>) {
+    world.vendor.set_trouble(&Scope::Everywhere, trouble.into()).unwrap();
+}
+
+/// A code other than 0.
+pub(crate) fn code(code: i64) -> Fault {
+    Fault::code(code)
+}
+
+/// Everything between configuration and scrape.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) vendor: Vendor,
+    pub(crate) wire: Arc<Wire>,
+    pub(crate) calendar: Arc<Calendar>,
+    pub(crate) started: Instant,
+    store: Arc<Store>,
+    registry: prometheus_client::registry::Registry,
+    _stop: DropGuard,
+}
+
+/// The poller's own task, for what happens to it.
+pub(crate) type Polling = JoinHandle<Result<(), PollError>>;
+
+impl World {
+    /// Starts polling these accounts; the vendor knows exactly their flows.
+    pub(crate) fn start(setups: Vec<Setup>) -> Self {
+        Self::start_supervised(setups).0
+    }
+
+    pub(crate) fn start_supervised(setups: Vec<Setup>) -> (Self, Polling) {
+        let calendar = Arc::new(Calendar::new());
+        let clock: SharedClock = calendar.clone();
+        let settings = Settings {
+            record_arrivals: true,
+            accounts: setups.iter().map(vendor_account).collect(),
+            ..Settings::default()
+        };
+        Self::start_with(setups, settings, calendar, clock)
+    }
+
+    pub(crate) fn start_with(
+        setups: Vec<Setup>,
+        settings: Settings,
+        calendar: Arc<Calendar>,
+        clock: SharedClock,
+    ) -> (Self, Polling) {
+        let vendor = Vendor::new(settings, clock.clone());
+        let wire = Arc::new(Wire {
+            router: vendor.router(),
+            ..Wire::default()
+        });
+        let config = Config {
+            terminal_poll_interval: MINUTE * 15,
+            request_timeout: Duration::from_secs(10),
+            stale_after: MINUTE * 5,
+            accounts: setups.iter().map(account).collect(),
+        };
+        let policy = Policy {
+            stale_after: config.stale_after,
+            terminal_poll_interval: config.terminal_poll_interval,
+        };
+        let activity = Arc::new(Activity::new(
+            config.accounts.iter().map(|account| account.name.clone()),
+            clock.now(),
+        ));
+        let tracked = config
+            .accounts
+            .iter()
+            .map(|account| AccountFlows::new(account.name.clone(), account.flows.clone()));
+        let store = Arc::new(Store::new(policy, tracked));
+        let over: Arc<dyn Transport> = wire.clone();
+        let connect = move |_: &Account, _: &Config| Ok(Arc::clone(&over));
+        let poller = Poller::new(&config, &store, &activity, &clock, &connect).unwrap();
+        let stop = CancellationToken::new();
+        let polling = tokio::spawn(poller.run(stop.clone()));
+        let world = Self {
+            vendor,
+            wire,
+            calendar,
+            started: Instant::now(),
+            store,
+            registry: registry(&activity),
+            _stop: stop.drop_guard(),
+        };
+        (world, polling)
+    }
+
+    /// Lets this much time pass.
+    pub(crate) async fn pass(&self, time: Duration) {
+        // On a paused clock this is no waiting: time jumps from one timer to the next.
+        tokio::time::sleep(time).await;
+    }
+
+    /// A scrape, as series and values.
+    pub(crate) fn scrape(&self) -> Samples {
+        let mut exposition = Exposition::new(&self.registry, self.store.snapshot(), Format::Classic).unwrap();
+        let mut body = Vec::new();
+        loop {
+            let mut frame = Vec::new();
+            let more = exposition.fill(&mut frame);
+            body.extend(frame);
+            if !more {
+                break;
+            }
+        }
+        let text = String::from_utf8(body).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        Samples(
+            samples
+                .map(|line| line.rsplit_once(' ').unwrap())
+                .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
+                .collect(),
+        )
+    }
+
+    /// When requests for this flow arrived, since the start.
+    pub(crate) fn arrivals(&self, account: &str, key_id: u64) -> Vec<Duration> {
+        let arrivals = self.vendor.arrivals(account).unwrap();
+        arrivals
+            .iter()
+            .filter(|arrival| arrival.key_id == Some(key_id))
+            .map(|arrival| arrival.at - self.started)
+            .collect()
+    }
+}
+
+/// The times between consecutive moments.
+pub(crate) fn gaps(times: &[Duration]) -> Vec<Duration> {
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// The samples of one scrape.
+#[derive(Debug)]
+pub(crate) struct Samples(HashMap<String, f64>);
+
+impl Samples {
+    /// The value of a series, written as in the exposition.
+    pub(crate) fn get(&self, series: &str) -> Option<f64> {
+        self.0.get(series).copied()
+    }
+
+    /// The value of a series of flow `key_id` in account `main`.
+    pub(crate) fn flow(&self, family: &str, key_id: u64) -> Option<f64> {
+        self.get(&format!(
+            "laaffic_redial_flow_{family}{{account=\"main\",key_id=\"{key_id}\"}}"
+        ))
+    }
+
+    /// Why the last poll of a flow in account `main` failed.
+    pub(crate) fn error(&self, key_id: u64) -> Option<String> {
+        let prefix = format!("laaffic_redial_flow_error{{account=\"main\",key_id=\"{key_id}\",reason=\"");
+        let mut reasons = self
+            .0
+            .keys()
+            .filter_map(|series| series.strip_prefix(&prefix)?.strip_suffix("\"}"));
+        let reason = reasons.next().map(str::to_owned);
+        assert_eq!(reasons.next(), None, "two reasons at once");
+        reason
+    }
+
+    /// Requests of account `main` that ended so.
+    pub(crate) fn requests(&self, outcome: &str) -> f64 {
+        let series =
+            format!("laaffic_api_requests_total{{account=\"main\",endpoint=\"query_detail\",outcome=\"{outcome}\"}}");
+        self.get(&series).unwrap()
+    }
+
+    /// Requests of account `main` that were sent again.
+    pub(crate) fn retries(&self) -> f64 {
+        self.get("laaffic_api_retries_total{account=\"main\",endpoint=\"query_detail\"}")
+            .unwrap()
+    }
+
+    /// Answers of account `main` with this code.
+    pub(crate) fn errors(&self, code: i64, reason: &str) -> Option<f64> {
+        self.get(&format!(
+            "laaffic_api_errors_total{{account=\"main\",endpoint=\"query_detail\",code=\"{code}\",reason=\"{reason}\"}}"
+        ))
+    }
+
+    /// A series of account `main` as a whole.
+    pub(crate) fn account(&self, family: &str) -> Option<f64> {
+        self.get(&format!("laaffic_{family}{{account=\"main\"}}"))
+    }
+
+    /// The sum of all series of a family.
+    pub(crate) fn sum(&self, family: &str) -> f64 {
+        let prefix = format!("{family}{{");
+        self.0
+            .iter()
+            .filter(|(series, _)| series.starts_with(&prefix))
+            .map(|(_, value)| value)
+            .sum()
+    }
+}
+
+pub(crate) fn vendor_account(setup: &Setup) -> simulator::Account {
+    simulator::Account {
+        name: setup.name.to_owned(),
+        api_key: format!("key-of-{}", setup.name),
+        api_secret: format!("secret-of-{}", setup.name),
+        flows: setup.flows.clone(),
+        trouble: None,
+    }
+}
+
+fn account(setup: &Setup) -> Account {
+    let played = vendor_account(setup);
+    let flow = |flow: &Flow| FlowInfo {
+        key_id: KeyId::new(flow.key_id).unwrap(),
+        name: None,
+        labels: Box::default(),
+        poll_interval: setup.poll_interval,
+    };
+    Account {
+        name: setup.name.into(),
+        base_url: "http://vendor/v3".parse().unwrap(),
+        api_key: SecretSource::Value(Secret::new(played.api_key)),
+        api_secret: SecretSource::Value(Secret::new(played.api_secret)),
+        rate_limit: setup.rate_limit,
+        max_concurrent_requests: setup.max_concurrent_requests,
+        http_client: HttpClient::default(),
+        flows: setup.flows.iter().map(flow).collect(),
+    }
+}

@@ -3,21 +3,32 @@
 //! Data flows one way: config → poll → api → store → metrics → web.
 //!
 //! - [`config`]: the YAML file, checked as a whole, into values that cannot be wrong
+//! - [`poll`]: when to ask for which flow, and what becomes of the answer
 //! - [`api`]: one signed exchange with the vendor, decoded
 //! - [`store`]: last known state per flow; the poller writes it, everybody else takes snapshots
-//! - [`metrics`]: the body of `/metrics` in both text formats: flows from a snapshot, our own doings from a registry
-//! - [`web`]: HTTP: what is asked, what is answered; it only reads
+//! - [`metrics`]: the store and our own counters as text for Prometheus
+//! - [`web`]: what is asked over HTTP and answered; it only reads
 //!
 //! Around them:
 //! - [`model`]: the words all modules share; pure types
 //! - [`clock`]: wall time, injected
-//! - [`simulator`]: the vendor, played: for the demo and for tests
+//! - [`app`]: builds the parts and owns their tasks
+//! - [`cli`], [`listen`], [`logging`], [`shutdown`], [`build_info`]: the program's arguments, sockets, log, stop and origin
+//! - [`simulator`]: the vendor, played; [`demo`] runs it beside the exporter
 
 pub mod api;
+pub mod app;
+pub mod build_info;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
+pub mod listen;
+pub mod logging;
 pub mod metrics;
 pub mod model;
+pub mod poll;
+pub mod shutdown;
 pub mod simulator;
 pub mod store;
 pub mod web;

@@ -1,3 +1,119 @@
-//! The `laaffic-exporter` program.
+//! The `laaffic-exporter` program: arguments, logging, exit codes. Everything else is the library's.
 
-fn main() {}
+use std::io::{Write as _, stderr, stdout};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use laaffic_exporter::app::{App, WebOptions};
+use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
+use laaffic_exporter::clock::{SharedClock, SystemClock};
+use laaffic_exporter::listen::listen;
+use laaffic_exporter::{build_info, config, demo, logging, shutdown};
+use tokio::net::TcpListener;
+
+/// Exit code for bad usage.
+const USAGE: u8 = 2;
+
+/// Scrapes and polls together seldom need more, however many cores the host has.
+const MAX_THREADS: usize = 4;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    match cli::one_line(error) {
+        Some(line) => {
+            say(&line);
+            ExitCode::from(USAGE)
+        }
+        None => match error.print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+    }
+}
+
+/// One error on stderr. Nothing can be done where even that fails.
+fn say(line: &str) {
+    let _ = writeln!(stderr(), "laaffic-exporter: {line}");
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let Cli {
+        config,
+        web,
+        log,
+        command,
+    } = cli;
+    if config.check {
+        return check(&config);
+    }
+    logging::init(log).context("logging cannot be started")?;
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    runtime.block_on(async {
+        match command {
+            None => export(&config, &web, clock).await,
+            Some(Command::Demo(arguments)) => {
+                demo::demo(arguments, listeners(&web)?, &options(&web), clock, stdout()).await
+            }
+            Some(Command::Simulate(arguments)) => demo::simulate(&arguments, clock, stdout()).await,
+        }
+    })
+}
+
+fn load(arguments: &ConfigArgs) -> Result<config::Config> {
+    Ok(config::load(&arguments.file, &|name: &str| std::env::var(name).ok())?)
+}
+
+fn check(arguments: &ConfigArgs) -> Result<()> {
+    let config = load(arguments)?;
+    let flows: usize = config.accounts.iter().map(|account| account.flows.len()).sum();
+    let accounts = config.accounts.len();
+    writeln!(
+        stdout(),
+        "{}: good; accounts: {accounts}, flows: {flows}",
+        arguments.file.display()
+    )?;
+    Ok(())
+}
+
+async fn export(arguments: &ConfigArgs, web: &WebArgs, clock: SharedClock) -> Result<()> {
+    tracing::info!(
+        version = build_info::VERSION,
+        revision = build_info::REVISION,
+        "Starting laaffic-exporter"
+    );
+    let app = App::new(load(arguments)?, &options(web), clock)?;
+    let listeners = listeners(web)?;
+    Ok(app.run(listeners, shutdown::on_signal()?).await?)
+}
+
+fn options(web: &WebArgs) -> WebOptions {
+    WebOptions {
+        telemetry_path: web.telemetry_path.clone(),
+        max_requests: web.max_requests,
+    }
+}
+
+fn listeners(web: &WebArgs) -> Result<Vec<TcpListener>> {
+    Ok(web.listen_address.iter().map(listen).collect::<Result<_, _>>()?)
+}

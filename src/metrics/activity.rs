@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 
 use super::catalogue;
 use super::registry::describe;
+use crate::build_info;
 use crate::clock::unix_seconds;
 use crate::model::{AccountName, ApiCode, Endpoint, Outcome};
 
@@ -207,9 +208,9 @@ impl Collector for Activity {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
         let build = [
-            ("version", env!("CARGO_PKG_VERSION")),
-            ("revision", env!("LAAFFIC_EXPORTER_REVISION")),
-            ("rustc", env!("LAAFFIC_EXPORTER_RUSTC")),
+            ("version", build_info::VERSION),
+            ("revision", build_info::REVISION),
+            ("rustc", build_info::RUSTC),
         ];
         let mut family = describe(encoder, &catalogue::BUILD_INFO)?;
         ConstGauge::new(1_i64).encode(family.encode_family(&build)?)?;

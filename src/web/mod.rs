@@ -3,7 +3,23 @@
 //! - [`negotiate`]: `Accept` and `Accept-Encoding`
 //! - [`metrics`]: the telemetry path
 //! - [`body`]: its streamed, compressed body
+//! - [`health`]: `/-/healthy` and `/-/ready`
+//! - [`status`]: the page for people
 
 pub mod body;
+pub mod health;
 pub mod metrics;
 pub mod negotiate;
+pub mod status;
+
+use axum::http::StatusCode;
+
+/// Answers a path that is not there.
+pub async fn not_found() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "There is no such page; / shows what there is.\n")
+}
+
+/// Answers a method that a path does not take. The `Allow` header says which it does.
+pub async fn method_not_allowed() -> (StatusCode, &'static str) {
+    (StatusCode::METHOD_NOT_ALLOWED, "This page is for GET and HEAD.\n")
+}

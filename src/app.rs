@@ -1,0 +1,128 @@
+//! Builds the parts, connects them, and owns their tasks until the stop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::metrics::{Activity, registry};
+use crate::poll::{self, PollError, Poller};
+use crate::shutdown;
+use crate::store::{AccountFlows, Policy, Store};
+use crate::web;
+use crate::web::health::{self, Health};
+use crate::web::metrics::{self as scrape, Scrapes, TelemetryPath};
+use crate::web::status::{self, StatusPage};
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct WebOptions {
+    /// Path of the metrics.
+    pub telemetry_path: TelemetryPath,
+    /// Scrapes served at once; 0 means no limit.
+    pub max_requests: usize,
+}
+
+/// Why the exporter ended although nobody stopped it.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Polling could not begin, or ended by itself.
+    #[error(transparent)]
+    Poll(#[from] PollError),
+    /// A listening socket failed.
+    #[error("serving failed")]
+    Serve(#[from] io::Error),
+}
+
+/// The exporter, ready to run.
+#[derive(Debug)]
+pub struct App {
+    poller: Poller,
+    router: Router,
+}
+
+impl App {
+    /// Builds everything that the configuration asks for. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If an account's TLS files or proxy cannot be used.
+    pub fn new(config: Config, options: &WebOptions, clock: SharedClock) -> Result<Self, AppError> {
+        let policy = Policy {
+            stale_after: config.stale_after,
+            terminal_poll_interval: config.terminal_poll_interval,
+        };
+        let names: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
+        let activity = Arc::new(Activity::new(names, clock.now()));
+        let accounts = config
+            .accounts
+            .iter()
+            .map(|account| AccountFlows::new(account.name.clone(), account.flows.iter().cloned()));
+        let store = Arc::new(Store::new(policy, accounts));
+        let poller = Poller::new(&config, &store, &activity, &clock, &poll::over_network)?;
+        let scrapes = Scrapes::new(Arc::clone(&store), registry(&activity), options.max_requests);
+        let health = Health::new(Arc::clone(&store), config.request_timeout);
+        let page = StatusPage::new(store, clock, options.telemetry_path.as_str());
+        let router = Router::new()
+            .merge(scrape::router(&options.telemetry_path, scrapes))
+            .merge(health::router(health))
+            .merge(status::router(page))
+            .fallback(web::not_found)
+            .method_not_allowed_fallback(web::method_not_allowed);
+        Ok(Self { poller, router })
+    }
+
+    /// Polls and serves until told to stop; then gives scrapes under way a moment to finish.
+    ///
+    /// # Errors
+    /// If polling or serving ends before that: serving on would be serving old numbers.
+    pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> Result<(), AppError> {
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            tracing::info!(address = listener.local_addr()?.to_string(), "Listening on");
+            tasks.spawn(serve(listener, self.router.clone(), stop.clone()));
+        }
+        let poller = self.poller;
+        let polling = stop.clone();
+        tasks.spawn(async move { Ok(poller.run(polling).await?) });
+        let result = first_failure(&mut tasks, &stop).await;
+        stop.cancel();
+        drain(tasks, shutdown::GRACE).await;
+        result
+    }
+}
+
+async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), AppError> {
+    // A scrape's frames are whole; waiting to fill packets would only delay the first one.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+/// Waits for the stop, or for the first task that ends before it.
+async fn first_failure(tasks: &mut JoinSet<Result<(), AppError>>, stop: &CancellationToken) -> Result<(), AppError> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        Some(ended) = tasks.join_next() => match ended {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(())) if stop.is_cancelled() => Ok(()),
+            // No task ends by itself: whichever did, the numbers would grow old unnoticed.
+            Ok(Ok(())) | Err(_) => Err(PollError::Stopped.into()),
+        },
+    }
+}
+
+async fn drain(mut tasks: JoinSet<Result<(), AppError>>, grace: Duration) {
+    let drained = tokio::time::timeout(grace, async { while tasks.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        tracing::warn!("some connections were still busy and are cut off");
+    }
+}

@@ -1,0 +1,192 @@
+//! The documentation is compared with the code: metrics, flags, configuration, label values and links.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use laaffic_exporter::cli::Cli;
+use laaffic_exporter::config;
+use laaffic_exporter::metrics::catalogue::{ALL, Family};
+use laaffic_exporter::metrics::text::Kind;
+use laaffic_exporter::model::{ApiCode, Outcome, Status};
+
+/// cargo's own flags that the README mentions.
+const FLAGS_OF_CARGO: [&str; 1] = ["--release"];
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+/// The README and everything in `docs/`.
+fn documents() -> Vec<(PathBuf, String)> {
+    let docs = fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path());
+    let pages = docs.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let paths = pages.chain(["README.md".into(), "CHANGELOG.md".into()]);
+    paths.map(|path| (path.clone(), read(path))).collect()
+}
+
+/// The cells of a Markdown table's rows whose first cell is one word of code, by that word.
+fn rows(text: &str) -> BTreeMap<&str, Vec<&str>> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(word, rest)| (word, rest.split('|').map(str::trim).collect()))
+        .collect()
+}
+
+/// The words of code in a line of Markdown.
+fn code(line: &str) -> Vec<&str> {
+    line.split('`').skip(1).step_by(2).collect()
+}
+
+/// Fenced blocks of this language.
+fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+    let fence = format!("```{language}\n");
+    let starts = text.split(&*fence).skip(1);
+    starts.map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+fn sample_names(family: &Family) -> Vec<String> {
+    match family.kind {
+        Kind::Histogram => ["", "_bucket", "_sum", "_count"]
+            .map(|end| format!("{}{end}", family.name))
+            .into(),
+        Kind::Counter | Kind::Gauge => vec![family.query_name()],
+    }
+}
+
+#[test]
+fn every_metric_that_is_written_about_exists() {
+    let known: BTreeSet<String> = ALL.iter().flat_map(sample_names).collect();
+    for (path, text) in documents() {
+        for word in text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') {
+            let is_metric = word.starts_with("laaffic_") && word != "laaffic_exporter" || word.starts_with("process_");
+            // `process_*` speaks of all that begin so.
+            let group = word.ends_with('_') && known.iter().any(|name| name.starts_with(word));
+            assert!(
+                !is_metric || group || known.contains(word),
+                "{} speaks of {word}, which the catalogue does not have",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_readme_has_every_family_with_its_type_and_labels() {
+    let readme = read("README.md");
+    let rows = rows(&readme);
+    for family in ALL {
+        let name = family.query_name();
+        let cells = rows.get(&*name);
+        assert!(cells.is_some(), "README.md does not have {name} in its table");
+        let cells = cells.unwrap();
+        assert_eq!(cells[0], family.kind.as_str(), "type of {name}");
+        assert_eq!(code(cells[1]), family.labels, "labels of {name}");
+    }
+}
+
+#[test]
+fn the_reference_has_every_family_with_its_type_and_labels() {
+    let reference = read("docs/metrics.md");
+    for family in ALL {
+        let name = family.query_name();
+        let summary = reference.split(&format!("\n### {name}\n\n")).nth(1);
+        assert!(summary.is_some(), "docs/metrics.md has no section on {name}");
+        let summary = summary.unwrap().lines().next().unwrap();
+        assert_eq!(
+            summary.split(" · ").next(),
+            Some(family.kind.as_str()),
+            "type of {name}"
+        );
+        assert_eq!(code(summary), family.labels, "labels of {name}");
+    }
+}
+
+#[test]
+fn the_reference_has_every_label_value() {
+    let reference = read("docs/metrics.md");
+    let reasons = ApiCode::DOCUMENTED.map(ApiCode::reason);
+    let words = Status::ALL
+        .map(Status::label)
+        .into_iter()
+        .chain(Outcome::ALL.map(Outcome::label))
+        .chain(reasons)
+        .chain(["api_other", "blocked"]);
+    for word in words {
+        assert!(reference.contains(&format!("| `{word}` |")), "no row on {word}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_flag_with_its_default_and_no_other() {
+    let readme = read("README.md");
+    let rows = rows(&readme);
+    let cli = Cli::command();
+    let mut known: BTreeSet<String> = FLAGS_OF_CARGO.map(str::to_owned).into();
+    known.extend(["--help".to_owned(), "--version".to_owned()]);
+    for argument in [&cli]
+        .into_iter()
+        .chain(cli.get_subcommands())
+        .flat_map(|command| command.get_arguments())
+    {
+        let flag = format!("--{}", argument.get_long().unwrap());
+        let cells = rows.get(&*flag);
+        assert!(cells.is_some(), "README.md does not have {flag} in its table");
+        if argument.get_action().takes_values() {
+            let defaults = argument
+                .get_default_values()
+                .iter()
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(
+                code(cells.unwrap()[0]),
+                defaults.collect::<Vec<_>>(),
+                "default of {flag}"
+            );
+        }
+        known.insert(flag);
+    }
+    let words = readme.split(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter));
+    for word in words.filter(|word| word.starts_with("--") && word.contains(char::is_alphabetic)) {
+        assert!(
+            known.contains(word),
+            "README.md speaks of {word}, which the program does not know"
+        );
+    }
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_good() {
+    let readme = read("README.md");
+    let blocks = blocks(&readme, "yaml");
+    let (prometheus, ours): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|text| text.starts_with("scrape_configs:"));
+    assert!(!prometheus.is_empty() && !ours.is_empty());
+    assert!(
+        prometheus
+            .iter()
+            .all(|text| text.contains("job_name: laaffic-exporter\n"))
+    );
+    for text in ours {
+        let env = |name: &str| Some(format!("value-of-{name}"));
+        config::parse(text, Path::new("README.md"), &env).unwrap();
+    }
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    for (path, text) in documents() {
+        for target in text
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split([')', '#']).next().unwrap())
+        {
+            let file = path.parent().unwrap().join(target);
+            assert!(
+                target.is_empty() || target.contains("://") || file.exists(),
+                "{} links to {target}",
+                path.display()
+            );
+        }
+    }
+}

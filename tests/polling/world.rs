@@ -54,6 +54,8 @@ pub(crate) struct Wire {
     /// Requests that never reach the vendor: refused connections.
     pub(crate) unplugged: AtomicBool,
     pub(crate) refused: AtomicU64,
+    /// Requests for a further page of nodes.
+    pub(crate) pages: AtomicU64,
     /// Makes the next request panic: a bug in a poll.
     pub(crate) cursed: AtomicBool,
 }
@@ -61,6 +63,10 @@ pub(crate) struct Wire {
 impl Transport for Wire {
     fn send(&self, request: reqwest::Request) -> BoxFuture<'_, Result<reqwest::Response, Error>> {
         assert!(!self.cursed.swap(false, Ordering::Relaxed), "cursed");
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap();
+        if String::from_utf8_lossy(body).contains("\"current\"") {
+            self.pages.fetch_add(1, Ordering::Relaxed);
+        }
         if self.unplugged.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Box::pin(async { Err(Error::Connect("connection refused".to_owned())) });

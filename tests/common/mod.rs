@@ -61,7 +61,7 @@ pub(crate) struct Ended {
 
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
-        let name = format!("{:?} {:?}", command.get_program(), command.get_args());
+        let name = format!("{:?} {:?}", command.get_program(), Vec::from_iter(command.get_args()));
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -50,6 +50,7 @@ pub struct ConfigArgs {
 /// Flags of the web server.
 #[derive(Debug, Args)]
 pub struct WebArgs {
+    #[allow(rustdoc::broken_intra_doc_links, reason = "this is help text first: [v6] is no link")]
     /// Address to serve on: host:port, :port or [v6]:port. Repeatable; port 0 picks a free one, and the log says which.
     #[arg(
         long = "web.listen-address",

@@ -27,7 +27,11 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("{error:#}"));
+            match error.downcast_ref::<config::LoadError>() {
+                // One line for each problem, and each says itself in which file it is.
+                Some(problems) => drop(writeln!(stderr(), "{problems}")),
+                None => say(&format!("{error:#}")),
+            }
             ExitCode::FAILURE
         }
     }

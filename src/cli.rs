@@ -45,6 +45,13 @@ pub struct ConfigArgs {
     /// Check the configuration and every secret file it names, print the verdict and exit with 0 or 1.
     #[arg(long = "config.check", env = "LAAFFIC_EXPORTER_CONFIG_CHECK")]
     pub check: bool,
+
+    /// Load the configuration again when the file's content changes.
+    #[arg(
+        long = "config.enable-auto-reload",
+        env = "LAAFFIC_EXPORTER_CONFIG_ENABLE_AUTO_RELOAD"
+    )]
+    pub enable_auto_reload: bool,
 }
 
 /// Flags of the web server.
@@ -71,6 +78,14 @@ pub struct WebArgs {
         global = true
     )]
     pub telemetry_path: TelemetryPath,
+
+    /// Allow POST and PUT to /-/reload.
+    #[arg(
+        long = "web.enable-lifecycle",
+        env = "LAAFFIC_EXPORTER_WEB_ENABLE_LIFECYCLE",
+        global = true
+    )]
+    pub enable_lifecycle: bool,
 
     /// Scrapes served at once; the next gets 503. 0 means no limit.
     #[arg(

@@ -13,6 +13,7 @@
 //! - [`model`]: the words all modules share; pure types
 //! - [`clock`]: wall time, injected
 //! - [`app`]: builds the parts and owns their tasks
+//! - [`reload`]: the configuration again: checked whole, then swapped whole
 //! - [`cli`], [`listen`], [`logging`], [`shutdown`], [`build_info`]: the program's arguments, sockets, log, stop and origin
 //! - [`simulator`]: the vendor, played; [`demo`] runs it beside the exporter
 
@@ -28,6 +29,7 @@ pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod poll;
+pub mod reload;
 pub mod shutdown;
 pub mod simulator;
 pub mod store;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use laaffic_exporter::app::{App, WebOptions};
+use laaffic_exporter::app::{App, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
 use laaffic_exporter::listen::listen;
+use laaffic_exporter::reload::ConfigFile;
 use laaffic_exporter::{build_info, config, demo, logging, shutdown};
 use tokio::net::TcpListener;
 
@@ -84,12 +85,8 @@ fn run(cli: Cli) -> Result<()> {
     })
 }
 
-fn load(arguments: &ConfigArgs) -> Result<config::Config> {
-    Ok(config::load(&arguments.file, &|name: &str| std::env::var(name).ok())?)
-}
-
 fn check(arguments: &ConfigArgs) -> Result<()> {
-    let config = load(arguments)?;
+    let config = ConfigFile::new(&arguments.file).load()?;
     let flows: usize = config.accounts.iter().map(|account| account.flows.len()).sum();
     let accounts = config.accounts.len();
     writeln!(
@@ -106,8 +103,15 @@ async fn export(arguments: &ConfigArgs, web: &WebArgs, clock: SharedClock) -> Re
         revision = build_info::REVISION,
         "Starting laaffic-exporter"
     );
-    let app = App::new(load(arguments)?, &options(web), clock)?;
+    let mut file = ConfigFile::new(&arguments.file);
+    let config = file.load()?;
     let listeners = listeners(web)?;
+    let reloads = Reloads {
+        file,
+        watch: arguments.enable_auto_reload,
+        on_request: web.enable_lifecycle,
+    };
+    let app = App::new(config, Some(reloads), &options(web), clock)?;
     Ok(app.run(listeners, shutdown::on_signal()?).await?)
 }
 

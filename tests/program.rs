@@ -27,6 +27,8 @@ use tokio::time::Instant;
 const FLAGS: &[&str] = &[
     "--config.file",
     "--config.check",
+    "--config.enable-auto-reload",
+    "--web.enable-lifecycle",
     "--web.listen-address",
     "--web.telemetry-path",
     "--web.max-requests",

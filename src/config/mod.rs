@@ -34,13 +34,18 @@ use crate::model::{AccountName, FlowInfo};
 /// # Errors
 /// Where the file cannot be read, and otherwise as [`parse`].
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, LoadError> {
-    match std::fs::read(path) {
-        Ok(content) => parse_bytes(&content, path, env),
-        Err(error) => {
-            let message = format!("cannot be read: {error}; name a readable configuration file with --config.file");
-            Err(LoadError::new(path, vec![Problem::new(None, "", message)]))
-        }
-    }
+    parse_bytes(&read(path)?, path, env)
+}
+
+/// Reads a configuration file, for [`parse_bytes`].
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(path).map_err(|error| {
+        let message = format!("cannot be read: {error}; name a readable configuration file with --config.file");
+        LoadError::new(path, vec![Problem::new(None, "", message)])
+    })
 }
 
 /// Checks a configuration that was read from `path` already, and the files and environment variables it names.

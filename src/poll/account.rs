@@ -7,20 +7,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fetch::{Access, Fetched, Order};
 use super::journal::Journal;
-use super::limits::Ticket;
+use super::limits::{Limits, Ticket};
 use super::refusal::{Refusals, Turn};
 use super::schedule::{Due, Schedule};
-use crate::api::Error;
+use crate::api::{Client, Error};
 use crate::clock::SharedClock;
 use crate::metrics::Activity;
-use crate::model::{FailureReason, FlowInfo, KeyId, Outcome};
-use crate::store::Store;
+use crate::model::{AccountName, FailureReason, FlowInfo, KeyId, Outcome};
+use crate::store::{FlowRecord, Store};
 
 /// An upstream that does not page its nodes is not asked for further pages for so long.
 const PAGING_PAUSE: Duration = Duration::from_secs(3600);
@@ -29,6 +30,8 @@ const PAGING_PAUSE: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct AccountPoller {
     access: Arc<Access>,
+    /// What the limits in force were made from: rate and concurrency.
+    limited_by: (f64, usize),
     store: Arc<Store>,
     activity: Arc<Activity>,
     clock: SharedClock,
@@ -43,6 +46,26 @@ pub(super) struct AccountPoller {
     foreign_keys: HashMap<KeyId, i64>,
 }
 
+/// What the configuration says of an account, ready for use.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) account: AccountName,
+    pub(super) client: Client,
+    pub(super) rate_limit: f64,
+    pub(super) max_concurrent_requests: usize,
+    /// The flows to poll, each with its own interval.
+    pub(super) flows: Vec<(KeyId, Duration)>,
+    pub(super) terminal_poll_interval: Duration,
+}
+
+/// A new configuration for an account that goes on.
+#[derive(Debug)]
+pub(super) struct Update {
+    pub(super) settings: Settings,
+    /// Flows that are not polled any more, as they were last known.
+    pub(super) gone: Vec<Arc<FlowRecord>>,
+}
+
 /// A poll that has ended; `None` where it ended in a bug.
 #[derive(Debug)]
 struct Ended {
@@ -52,23 +75,27 @@ struct Ended {
 }
 
 impl AccountPoller {
-    pub(super) fn new(
-        access: Access,
-        rate_limit: f64,
-        flows: &[FlowInfo],
-        terminal_poll_interval: Duration,
-        store: Arc<Store>,
-        activity: Arc<Activity>,
-        clock: SharedClock,
-    ) -> Self {
+    /// Prepares the polling of an account whose flows are in the store.
+    pub(super) fn new(settings: Settings, store: Arc<Store>, activity: Arc<Activity>, clock: SharedClock) -> Self {
         let now = Instant::now();
+        let Settings {
+            account,
+            client,
+            rate_limit,
+            max_concurrent_requests,
+            flows,
+            terminal_poll_interval,
+        } = settings;
         let mut schedule = Schedule::new(now, rate_limit);
-        for flow in flows {
-            schedule.add(flow.key_id, flow.poll_interval, now);
+        for (key_id, interval) in flows {
+            schedule.add(key_id, interval, now);
         }
-        let journal = Journal::new(access.account.clone());
+        let journal = Journal::new(account.clone());
+        let limits = Arc::new(Limits::new(rate_limit, max_concurrent_requests));
+        let access = Access::new(account.clone(), client, limits, activity.account(&account));
         let poller = Self {
             access: Arc::new(access),
+            limited_by: (rate_limit, max_concurrent_requests),
             store,
             activity,
             clock,
@@ -84,11 +111,12 @@ impl AccountPoller {
         poller
     }
 
-    /// Polls until told to stop. Polls under way are given up then: an answer that nobody will see is not worth waiting for.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
-        let access = Arc::clone(&self.access);
+    /// Polls until told to stop, or until nobody is left to send a new configuration. Polls under way are given up then: an answer that
+    /// nobody will see is not worth waiting for.
+    pub(super) async fn run(mut self, mut updates: mpsc::UnboundedReceiver<Update>, stop: CancellationToken) {
         self.warn_of_budget();
         loop {
+            let access = Arc::clone(&self.access);
             let next = self.next_turn();
             let now = Instant::now();
             if next.is_some_and(|next| next <= now) && self.skips(now) {
@@ -100,6 +128,10 @@ impl AccountPoller {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                update = updates.recv() => match update {
+                    Some(update) => self.update(update),
+                    None => break,
+                },
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     // A task that was aborted or has panicked outside the poll itself cannot come back to the schedule.
                     if let Ok(ended) = ended {
@@ -110,6 +142,46 @@ impl AccountPoller {
                 () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some_and(|next| next > now) => {}
             }
         }
+    }
+
+    /// Goes on with a new configuration. Polls under way end as they began.
+    fn update(&mut self, update: Update) {
+        let now = Instant::now();
+        let Update { settings, gone } = update;
+        let limited_by = (settings.rate_limit, settings.max_concurrent_requests);
+        let limits = if limited_by == self.limited_by {
+            Arc::clone(&self.access.limits)
+        } else {
+            Arc::new(Limits::new(settings.rate_limit, settings.max_concurrent_requests))
+        };
+        self.limited_by = limited_by;
+        self.access = Arc::new(self.access.renewed(settings.client, limits));
+        self.terminal_poll_interval = settings.terminal_poll_interval;
+        // New credentials deserve a try at once.
+        let was_blocked = std::mem::take(&mut self.refusals).blocked();
+        if was_blocked {
+            self.store
+                .update_account(&self.access.account, |account| account.blocked = false);
+            self.journal.unblocked();
+        }
+        // A flow that is over asks for its longer interval; the store knows.
+        let terminal = self.terminal_poll_interval;
+        let store = &self.store;
+        let account = &self.access.account;
+        let wanted = settings.flows.into_iter().map(|(key_id, interval)| {
+            let flow = store.flow(account, key_id);
+            (key_id, flow.map_or(interval, |flow| flow.base_interval(terminal)))
+        });
+        self.schedule.replace(wanted, settings.rate_limit, was_blocked, now);
+        for flow in gone {
+            self.paging_paused.remove(&flow.info.key_id);
+            self.foreign_keys.remove(&flow.info.key_id);
+            if let Some(failure) = flow.failure {
+                self.journal.forget(failure.reason);
+            }
+        }
+        self.publish_budget();
+        self.warn_of_budget();
     }
 
     /// When there is something to do next: the flow that is due first, or the next probe of a blocked account.

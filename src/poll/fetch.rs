@@ -1,7 +1,7 @@
 //! One poll of one flow: the request, its retries, the correction of the clock, the further pages of nodes.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
@@ -28,7 +28,7 @@ const CLOCK_TOLERANCE_SECONDS: f64 = 60.0;
 pub(super) struct Access {
     pub(super) account: AccountName,
     pub(super) client: Client,
-    pub(super) limits: Limits,
+    pub(super) limits: Arc<Limits>,
     pub(super) activity: AccountActivity,
     /// Set while the vendor refuses us: nothing is retried then.
     pub(super) blocked: AtomicBool,
@@ -62,7 +62,7 @@ pub(super) struct Order {
 }
 
 impl Access {
-    pub(super) fn new(account: AccountName, client: Client, limits: Limits, activity: AccountActivity) -> Self {
+    pub(super) fn new(account: AccountName, client: Client, limits: Arc<Limits>, activity: AccountActivity) -> Self {
         Self {
             account,
             client,
@@ -70,6 +70,18 @@ impl Access {
             activity,
             blocked: AtomicBool::new(false),
             clock_offset: AtomicI64::new(0),
+        }
+    }
+
+    /// The same account after a reload: what was learnt of the clocks stays.
+    pub(super) fn renewed(&self, client: Client, limits: Arc<Limits>) -> Self {
+        Self {
+            account: self.account.clone(),
+            client,
+            limits,
+            activity: self.activity.clone(),
+            blocked: AtomicBool::new(false),
+            clock_offset: AtomicI64::new(self.clock_offset.load(Ordering::Relaxed)),
         }
     }
 

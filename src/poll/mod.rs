@@ -11,25 +11,56 @@ mod nodes;
 mod refusal;
 mod schedule;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::account::AccountPoller;
-use self::fetch::Access;
-use self::limits::Limits;
+use self::account::{AccountPoller, Settings, Update};
 use crate::api::{Client, ClientError, Credentials, Network, Transport};
 use crate::clock::SharedClock;
 use crate::config::{Account, Config, SecretReader, SecretUse};
 use crate::metrics::Activity;
-use crate::model::AccountName;
-use crate::store::Store;
+use crate::model::{AccountName, FlowInfo};
+use crate::store::{Policy, Store};
 
-/// The polling of all accounts.
+/// The polling of all accounts: starts it, watches over it, and hands new configurations to it.
 #[derive(Debug)]
 pub struct Poller {
-    accounts: Vec<AccountPoller>,
+    store: Arc<Store>,
+    activity: Arc<Activity>,
+    clock: SharedClock,
+    accounts: HashMap<AccountName, Running>,
+    tasks: JoinSet<Stopped>,
+    commands: mpsc::Receiver<Command>,
+    handle: PollerHandle,
+    stop: CancellationToken,
+}
+
+/// Where to reach the polling of one account.
+#[derive(Debug)]
+struct Running {
+    updates: mpsc::UnboundedSender<Update>,
+    stop: CancellationToken,
+}
+
+/// How an account's polling ended.
+#[derive(Debug)]
+struct Stopped {
+    /// Somebody had asked it to.
+    asked: bool,
+}
+
+/// Hands new configurations to the running poller.
+#[derive(Debug, Clone)]
+pub struct PollerHandle(mpsc::Sender<Command>);
+
+#[derive(Debug)]
+struct Command {
+    plan: Plan,
+    done: oneshot::Sender<()>,
 }
 
 /// Why polling cannot begin, or did not go on.
@@ -48,61 +79,167 @@ pub enum PollError {
     Stopped,
 }
 
-impl Poller {
-    /// Prepares the polling of every account of the configuration, each over the transport that `connect` makes for it.
+/// A configuration in the form that polling needs: everything that can fail has been done.
+#[derive(Debug)]
+pub struct Plan {
+    policy: Policy,
+    accounts: Vec<(Settings, Vec<FlowInfo>)>,
+}
+
+impl Plan {
+    /// Prepares a configuration, each account's client over the transport that `connect` makes for it.
     ///
     /// # Errors
     /// If an account's secrets, TLS files or proxy cannot be used.
-    pub fn new(
-        config: &Config,
-        store: &Arc<Store>,
-        activity: &Arc<Activity>,
-        clock: &SharedClock,
-        connect: &Connect,
-    ) -> Result<Self, PollError> {
-        let prepare = |account: &Account| {
-            let client = client(account, config, clock, connect).map_err(|source| PollError::Client {
+    pub fn new(mut config: Config, clock: &SharedClock, connect: &Connect) -> Result<Self, PollError> {
+        let policy = Policy {
+            stale_after: config.stale_after,
+            terminal_poll_interval: config.terminal_poll_interval,
+            request_timeout: config.request_timeout,
+        };
+        let accounts = std::mem::take(&mut config.accounts);
+        let prepare = |mut account: Account| {
+            let client = client(&account, &config, clock, connect).map_err(|source| PollError::Client {
                 account: account.name.clone(),
                 source,
             })?;
-            let limits = Limits::new(account.rate_limit, account.max_concurrent_requests);
-            let access = Access::new(account.name.clone(), client, limits, activity.account(&account.name));
-            Ok(AccountPoller::new(
-                access,
-                account.rate_limit,
-                &account.flows,
-                config.terminal_poll_interval,
-                Arc::clone(store),
-                Arc::clone(activity),
-                Arc::clone(clock),
-            ))
+            let infos = std::mem::take(&mut account.flows);
+            let settings = Settings {
+                account: account.name,
+                client,
+                rate_limit: account.rate_limit,
+                max_concurrent_requests: account.max_concurrent_requests,
+                flows: infos.iter().map(|flow| (flow.key_id, flow.poll_interval)).collect(),
+                terminal_poll_interval: config.terminal_poll_interval,
+            };
+            Ok((settings, infos))
         };
         Ok(Self {
-            accounts: config.accounts.iter().map(prepare).collect::<Result<_, _>>()?,
+            policy,
+            accounts: accounts.into_iter().map(prepare).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl PollerHandle {
+    /// Goes over to a new plan, whole. Returns when the store shows it.
+    ///
+    /// # Errors
+    /// If polling has stopped.
+    pub async fn apply(&self, plan: Plan) -> Result<(), PollError> {
+        let (done, applied) = oneshot::channel();
+        self.0
+            .send(Command { plan, done })
+            .await
+            .map_err(|_| PollError::Stopped)?;
+        applied.await.map_err(|_| PollError::Stopped)
+    }
+}
+
+impl Poller {
+    /// Begins with this plan when run; the store shows its flows at once.
+    pub fn new(plan: Plan, store: Arc<Store>, activity: Arc<Activity>, clock: SharedClock) -> Self {
+        let (sender, commands) = mpsc::channel(1);
+        let mut poller = Self {
+            store,
+            activity,
+            clock,
+            accounts: HashMap::new(),
+            tasks: JoinSet::new(),
+            commands,
+            handle: PollerHandle(sender),
+            stop: CancellationToken::new(),
+        };
+        poller.apply(plan);
+        poller
+    }
+
+    /// Where new plans are handed in.
+    pub fn handle(&self) -> PollerHandle {
+        self.handle.clone()
     }
 
     /// Polls until told to stop.
     ///
     /// # Errors
     /// [`PollError::Stopped`] if the polling of any account ends before that.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), PollError> {
-        let mut tasks: JoinSet<()> = self
-            .accounts
-            .into_iter()
-            .map(|account| account.run(stop.clone()))
-            .collect();
-        while tasks.join_next().await.is_some() {
-            if !stop.is_cancelled() {
-                return Err(PollError::Stopped);
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), PollError> {
+        let _stop_all = self.stop.clone().drop_guard();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    if !ended.is_ok_and(|stopped| stopped.asked) {
+                        return Err(PollError::Stopped);
+                    }
+                }
+                Some(command) = self.commands.recv() => {
+                    self.apply(command.plan);
+                    // Whoever asked may have gone; the plan is in force all the same.
+                    let _ = command.done.send(());
+                }
             }
         }
-        Ok(())
+    }
+
+    /// Takes a plan over: the store first, so that no poll files a result for a flow that is not shown yet.
+    fn apply(&mut self, plan: Plan) {
+        let mut flows = Vec::with_capacity(plan.accounts.len());
+        let mut accounts = Vec::with_capacity(plan.accounts.len());
+        for (settings, infos) in plan.accounts {
+            flows.push((settings.account.clone(), infos));
+            accounts.push(settings);
+        }
+        let mut gone = HashMap::<_, Vec<_>>::new();
+        for (account, flow) in self.store.apply(plan.policy, flows) {
+            gone.entry(account).or_default().push(flow);
+        }
+        let mut before = std::mem::take(&mut self.accounts);
+        for settings in accounts {
+            let name = settings.account.clone();
+            let running = match before.remove(&name) {
+                Some(running) => {
+                    let gone = gone.remove(&name).unwrap_or_default();
+                    // A receiver that is gone ends the whole poller at its next turn.
+                    let _ = running.updates.send(Update { settings, gone });
+                    running
+                }
+                None => self.begin(settings),
+            };
+            self.accounts.insert(name, running);
+        }
+        for (name, running) in before {
+            running.stop.cancel();
+            self.activity.forget_account(&name);
+        }
+    }
+
+    fn begin(&mut self, settings: Settings) -> Running {
+        let stop = self.stop.child_token();
+        let (updates, receiver) = mpsc::unbounded_channel();
+        let poller = AccountPoller::new(
+            settings,
+            Arc::clone(&self.store),
+            Arc::clone(&self.activity),
+            Arc::clone(&self.clock),
+        );
+        let running = Running {
+            updates,
+            stop: stop.clone(),
+        };
+        self.tasks.spawn(async move {
+            poller.run(receiver, stop.clone()).await;
+            Stopped {
+                asked: stop.is_cancelled(),
+            }
+        });
+        running
     }
 }
 
 /// Makes the transport of one account; the network's is [`over_network`].
-pub type Connect = dyn Fn(&Account, &Config) -> Result<Arc<dyn Transport>, ClientError>;
+pub type Connect = dyn Fn(&Account, &Config) -> Result<Arc<dyn Transport>, ClientError> + Send + Sync;
 
 /// Reaches the upstream as the account's `http_client` says.
 ///

@@ -214,6 +214,7 @@ mod tests {
             crate::store::Policy {
                 stale_after: std::time::Duration::from_secs(300),
                 terminal_poll_interval: std::time::Duration::from_secs(900),
+                request_timeout: std::time::Duration::from_secs(10),
             },
             [],
         ));

@@ -4,10 +4,12 @@
 //! - [`metrics`]: the telemetry path
 //! - [`body`]: its streamed, compressed body
 //! - [`health`]: `/-/healthy` and `/-/ready`
+//! - [`lifecycle`][]: `/-/reload`
 //! - [`status`]: the page for people
 
 pub mod body;
 pub mod health;
+pub mod lifecycle;
 pub mod metrics;
 pub mod negotiate;
 pub mod status;
@@ -21,5 +23,8 @@ pub async fn not_found() -> (StatusCode, &'static str) {
 
 /// Answers a method that a path does not take. The `Allow` header says which it does.
 pub async fn method_not_allowed() -> (StatusCode, &'static str) {
-    (StatusCode::METHOD_NOT_ALLOWED, "This page is for GET and HEAD.\n")
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This page does not take this method; the Allow header says which it takes.\n",
+    )
 }

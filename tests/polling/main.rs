@@ -12,6 +12,8 @@ mod credentials;
 #[cfg(test)]
 mod paging;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod schedule;

@@ -288,6 +288,11 @@ impl Store {
         }
     }
 
+    /// One account with its flows now.
+    pub fn account(&self, account: &str) -> Option<Arc<AccountFlows>> {
+        self.lock().accounts.get(account).cloned()
+    }
+
     /// The record of one flow now.
     pub fn flow(&self, account: &str, key_id: KeyId) -> Option<Arc<FlowRecord>> {
         self.lock().accounts.get(account)?.flow(key_id).cloned()

@@ -46,15 +46,13 @@ pub(super) struct AccountPoller {
     foreign_keys: HashMap<KeyId, i64>,
 }
 
-/// What the configuration says of an account, ready for use.
+/// What the configuration says of an account, ready for use. Its flows are those that the store tracks.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) account: AccountName,
     pub(super) client: Client,
     pub(super) rate_limit: f64,
     pub(super) max_concurrent_requests: usize,
-    /// The flows to poll, each with its own interval.
-    pub(super) flows: Vec<(KeyId, Duration)>,
     pub(super) terminal_poll_interval: Duration,
 }
 
@@ -83,12 +81,11 @@ impl AccountPoller {
             client,
             rate_limit,
             max_concurrent_requests,
-            flows,
             terminal_poll_interval,
         } = settings;
         let mut schedule = Schedule::new(now, rate_limit);
-        for (key_id, interval) in flows {
-            schedule.add(key_id, interval, now);
+        for flow in store.account(&account).iter().flat_map(|account| &account.flows) {
+            schedule.add(flow.info.key_id, flow.info.poll_interval, now);
         }
         let journal = Journal::new(account.clone());
         let limits = Arc::new(Limits::new(rate_limit, max_concurrent_requests));
@@ -164,14 +161,10 @@ impl AccountPoller {
                 .update_account(&self.access.account, |account| account.blocked = false);
             self.journal.unblocked();
         }
-        // A flow that is over asks for its longer interval; the store knows.
         let terminal = self.terminal_poll_interval;
-        let store = &self.store;
-        let account = &self.access.account;
-        let wanted = settings.flows.into_iter().map(|(key_id, interval)| {
-            let flow = store.flow(account, key_id);
-            (key_id, flow.map_or(interval, |flow| flow.base_interval(terminal)))
-        });
+        let account = self.store.account(&self.access.account);
+        let flows = account.iter().flat_map(|account| &account.flows);
+        let wanted = flows.map(|flow| (flow.info.key_id, flow.base_interval(terminal)));
         self.schedule.replace(wanted, settings.rate_limit, was_blocked, now);
         for flow in gone {
             self.paging_paused.remove(&flow.info.key_id);

@@ -103,13 +103,13 @@ impl Plan {
                 account: account.name.clone(),
                 source,
             })?;
+            // Moved, not copied: the copies' memory would not come back when the configuration goes.
             let infos = std::mem::take(&mut account.flows);
             let settings = Settings {
                 account: account.name,
                 client,
                 rate_limit: account.rate_limit,
                 max_concurrent_requests: account.max_concurrent_requests,
-                flows: infos.iter().map(|flow| (flow.key_id, flow.poll_interval)).collect(),
                 terminal_poll_interval: config.terminal_poll_interval,
             };
             Ok((settings, infos))

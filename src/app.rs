@@ -21,6 +21,8 @@ use crate::web;
 use crate::web::health::{self, Health};
 use crate::web::lifecycle;
 use crate::web::metrics::{self as scrape, Scrapes, TelemetryPath};
+use crate::web::probe;
+use crate::web::running::{self, Running};
 use crate::web::status::{self, StatusPage};
 
 /// How to serve.
@@ -94,11 +96,17 @@ impl App {
         let asked = reloader.as_ref().filter(|_| on_request).map(Reloader::handle);
         let scrapes = Scrapes::new(Arc::clone(&store), registry(&activity), options.max_requests);
         let health = Health::new(Arc::clone(&store));
+        let running = Running {
+            outline: poller.outline(),
+            store: Arc::clone(&store),
+        };
         let page = StatusPage::new(store, clock, options.telemetry_path.as_str());
         let router = Router::new()
             .merge(scrape::router(&options.telemetry_path, scrapes))
             .merge(health::router(health))
             .merge(lifecycle::router(asked))
+            .merge(probe::router(poller.prober()))
+            .merge(running::router(running))
             .merge(status::router(page))
             .fallback(web::not_found)
             .method_not_allowed_fallback(web::method_not_allowed);

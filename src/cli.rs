@@ -4,9 +4,11 @@
 //! `LAAFFIC_EXPORTER_WEB_LISTEN_ADDRESS`), and the flag wins.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::parse_duration;
 use crate::listen::ListenAddress;
 use crate::web::metrics::TelemetryPath;
 
@@ -147,6 +149,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the simulated upstream alone, to point an exporter at.
     Simulate(SimulateArgs),
+    /// Ask the exporter that runs with the same flags whether polling works, and exit with 0 or 1: for containers without curl.
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Flags of `demo`.
@@ -155,6 +159,14 @@ pub struct DemoArgs {
     /// Seed of the simulated flows' lives: the same seed gives the same lives.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+}
+
+/// Flags of `healthcheck`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct HealthcheckArgs {
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    pub timeout: Duration,
 }
 
 /// Flags of `simulate`.

@@ -16,6 +16,7 @@
 //! - [`reload`]: the configuration again: checked whole, then swapped whole
 //! - [`cli`], [`listen`], [`logging`], [`shutdown`], [`build_info`]: the program's arguments, sockets, log, stop and origin
 //! - [`simulator`]: the vendor, played; [`demo`] runs it beside the exporter
+//! - [`healthcheck`]: asks a running exporter whether polling works
 
 pub mod api;
 pub mod app;
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod healthcheck;
 pub mod listen;
 pub mod logging;
 pub mod metrics;

@@ -9,6 +9,7 @@ use clap::Parser as _;
 use laaffic_exporter::app::{App, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
+use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::listen::listen;
 use laaffic_exporter::reload::ConfigFile;
 use laaffic_exporter::{build_info, config, demo, logging, shutdown};
@@ -79,6 +80,10 @@ fn run(cli: Cli) -> Result<()> {
             None => export(&config, &web, clock).await,
             Some(Command::Demo(arguments)) => {
                 demo::demo(arguments, listeners(&web)?, &options(&web), clock, stdout()).await
+            }
+            Some(Command::Healthcheck(arguments)) => {
+                let address = web.listen_address.first().context("no listen address is given")?;
+                healthcheck(address, arguments.timeout).await
             }
             Some(Command::Simulate(arguments)) => demo::simulate(&arguments, clock, stdout()).await,
         }

@@ -131,6 +131,15 @@ impl AccountFlows {
         }
     }
 
+    /// An account with one flow, as it is known.
+    pub fn of_record(name: AccountName, flow: Arc<FlowRecord>) -> Self {
+        Self {
+            name,
+            state: AccountState::NEW,
+            flows: vec![flow],
+        }
+    }
+
     /// Takes over what was known before a reload, of the account and of each flow that stays.
     fn inherit(&mut self, before: &Self) {
         self.state = before.state;

@@ -36,7 +36,12 @@ const FLAGS: &[&str] = &[
     "--log.format",
 ];
 
-const COMMANDS: &[&str] = &["demo", "simulate"];
+/// The commands, each with a flag of its own.
+const COMMANDS: &[(&str, &str)] = &[
+    ("demo", "--seed"),
+    ("simulate", "--address"),
+    ("healthcheck", "--timeout"),
+];
 
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(5);
@@ -139,11 +144,11 @@ async fn the_help_names_every_flag_variable_and_command() {
             ended.stdout
         );
     }
-    for command in COMMANDS {
+    for (command, flag) in COMMANDS {
         assert!(ended.stdout.contains(&format!("\n  {command} ")), "{command}");
         let of_command = run(exporter([*command, "--help"])).await;
         assert_eq!(of_command.code, Some(0));
-        assert!(of_command.stdout.contains("--seed"), "{}", of_command.stdout);
+        assert!(of_command.stdout.contains(flag), "{}", of_command.stdout);
     }
 }
 
@@ -785,4 +790,78 @@ async fn absurd_requests_never_end_it() {
     assert_eq!(get(&format!("http://{address}/metrics")).await.status, 200);
     let log = exporter.stderr();
     assert!(!log.contains("a bug in this program"), "{log}");
+}
+
+#[tokio::test]
+async fn the_running_configuration_is_shown_without_secrets() {
+    let folder = folder(GOOD);
+    let exporter = serving(&folder, []);
+    let [address] = exporter.listening().await;
+    let page = get(&format!("http://{address}/config")).await;
+    assert_eq!(page.status, 200);
+    for line in [
+        "- name: main",
+        "  api_key: <secret>",
+        "  api_secret: <secret>",
+        "  - key_id: 12",
+    ] {
+        assert!(
+            page.body.lines().any(|found| found == line),
+            "{line:?} is not in\n{}",
+            page.body
+        );
+    }
+    assert!(!page.body.contains("planted"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_probe_shows_one_flow_and_refuses_what_it_does_not_know() {
+    let simulator = simulator();
+    let (_, config) = simulated(&simulator).await;
+    let folder = folder(&config);
+    let exporter = serving(&folder, []);
+    let [address] = exporter.listening().await;
+    let answer = get(&format!("http://{address}/probe?account=retail&key_id=1008")).await;
+    assert_eq!(answer.status, 200);
+    for line in [
+        "laaffic_probe_success 1",
+        "laaffic_redial_flow_status_code{account=\"retail\",key_id=\"1008\"} 4",
+    ] {
+        assert!(
+            answer.body.lines().any(|found| found == line),
+            "{line:?} is not in\n{}",
+            answer.body
+        );
+    }
+    for query in [
+        "",
+        "?account=retail",
+        "?key_id=12",
+        "?account=nobody&key_id=12",
+        "?account=retail&key_id=0",
+        "?account=retail&key_id=x",
+    ] {
+        let answer = get(&format!("http://{address}/probe{query}")).await;
+        assert_eq!(answer.status, 400, "{query}: {}", answer.body);
+        assert!(answer.body.trim().lines().count() == 1, "{query}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn healthcheck_tells_a_running_exporter_from_none() {
+    let folder = folder(GOOD);
+    let running = serving(&folder, []);
+    let [address] = running.listening().await;
+    let check =
+        async |address: SocketAddr| run(exporter(["healthcheck", "--web.listen-address", &address.to_string()])).await;
+    let ended = check(address).await;
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    drop(running);
+    let ended = check(address).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.lines().count() == 1 && ended.stderr.contains("does not answer"),
+        "{}",
+        ended.stderr
+    );
 }

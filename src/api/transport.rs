@@ -70,9 +70,14 @@ impl Transport for Network {
     }
 }
 
-fn with_tls(mut builder: reqwest::ClientBuilder, tls: &ClientTls) -> Result<reqwest::ClientBuilder, ClientError> {
+/// Makes ring the provider of TLS in this process, which every HTTP client needs, even for plain HTTP.
+pub fn use_ring() {
     // Fails where a provider is installed already, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn with_tls(mut builder: reqwest::ClientBuilder, tls: &ClientTls) -> Result<reqwest::ClientBuilder, ClientError> {
+    use_ring();
     if let Some(path) = &tls.ca_file {
         let authorities = Certificate::from_pem_bundle(&read(path)?).map_err(|_| unusable(path, "PEM certificates"))?;
         if authorities.is_empty() {

@@ -14,6 +14,7 @@ mod http_client;
 mod problem;
 mod secret;
 mod secret_reader;
+mod show;
 mod walk;
 mod wording;
 mod yaml;
@@ -27,6 +28,7 @@ pub use self::duration::{DurationError, PrometheusDuration, parse_duration};
 pub use self::problem::{LoadError, Position, Problem};
 pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};
 pub use self::secret_reader::SecretReader;
+pub use self::show::show;
 use crate::model::{AccountName, FlowInfo};
 
 /// Reads and checks a configuration file. `env` gives the value of an environment variable, where it is set.

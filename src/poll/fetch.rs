@@ -59,6 +59,8 @@ pub(super) struct Order {
     pub(super) interval: Duration,
     /// Whether further pages of nodes may be asked for.
     pub(super) paging: bool,
+    /// Whether the first request, too, must have ended by the end of the interval: somebody is waiting for it.
+    pub(super) hurry: bool,
 }
 
 impl Access {
@@ -71,6 +73,11 @@ impl Access {
             blocked: AtomicBool::new(false),
             clock_offset: AtomicI64::new(0),
         }
+    }
+
+    /// Whether the vendor refuses us at present.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
     }
 
     /// The same account after a reload: what was learnt of the clocks stays.
@@ -205,7 +212,7 @@ impl Poll<'_> {
         let attempt = || self.attempt(page, ticket.take(), std::mem::replace(&mut retry, true));
         attempt
             .retry(retries)
-            .when(|error| error.is_transient() && !self.access.blocked.load(Ordering::Relaxed))
+            .when(|error| error.is_transient() && !self.access.is_blocked())
             .adjust(|error, backoff| wait_before_retry(error, backoff?, self.deadline))
             .notify(|_, _| self.access.activity.retry(Endpoint::QueryDetail))
             .await
@@ -237,7 +244,7 @@ impl Poll<'_> {
         offset: ClockOffset,
     ) -> Result<FlowPage, Error> {
         let left = |now| {
-            if retry {
+            if retry || self.order.hurry {
                 self.deadline.saturating_duration_since(now)
             } else {
                 Duration::MAX

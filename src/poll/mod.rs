@@ -8,17 +8,20 @@ mod fetch;
 mod journal;
 mod limits;
 mod nodes;
+mod probe;
 mod refusal;
 mod schedule;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::account::{AccountPoller, Settings, Update};
+use self::account::{AccountPoller, Message, Settings, Update};
+use self::probe::{Door, Doors};
+pub use self::probe::{NoSuchAccount, Probed, Prober};
 use crate::api::{Client, ClientError, Credentials, Network, Transport};
 use crate::clock::SharedClock;
 use crate::config::{Account, Config, SecretReader, SecretUse};
@@ -33,16 +36,29 @@ pub struct Poller {
     activity: Arc<Activity>,
     clock: SharedClock,
     accounts: HashMap<AccountName, Running>,
+    doors: Doors,
+    outline: Outline,
     tasks: JoinSet<Stopped>,
     commands: mpsc::Receiver<Command>,
     handle: PollerHandle,
     stop: CancellationToken,
 }
 
+/// The configuration in force, without its flows: those are in the store.
+#[derive(Debug, Clone)]
+pub struct Outline(Arc<Mutex<Arc<Config>>>);
+
+impl Outline {
+    /// As it is now.
+    pub fn get(&self) -> Arc<Config> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Where to reach the polling of one account.
 #[derive(Debug)]
 struct Running {
-    updates: mpsc::UnboundedSender<Update>,
+    messages: mpsc::UnboundedSender<Message>,
     stop: CancellationToken,
 }
 
@@ -83,6 +99,8 @@ pub enum PollError {
 #[derive(Debug)]
 pub struct Plan {
     policy: Policy,
+    /// The configuration itself, without the flows: those are in the store.
+    outline: Arc<Config>,
     accounts: Vec<(Settings, Vec<FlowInfo>)>,
 }
 
@@ -97,16 +115,19 @@ impl Plan {
             terminal_poll_interval: config.terminal_poll_interval,
             request_timeout: config.request_timeout,
         };
-        let accounts = std::mem::take(&mut config.accounts);
-        let prepare = |mut account: Account| {
-            let client = client(&account, &config, clock, connect).map_err(|source| PollError::Client {
+        // Moved, not copied: the copies' memory would not come back when the configuration goes.
+        let flows: Vec<_> = config
+            .accounts
+            .iter_mut()
+            .map(|account| std::mem::take(&mut account.flows))
+            .collect();
+        let prepare = |(account, infos): (&Account, Vec<FlowInfo>)| {
+            let client = client(account, &config, clock, connect).map_err(|source| PollError::Client {
                 account: account.name.clone(),
                 source,
             })?;
-            // Moved, not copied: the copies' memory would not come back when the configuration goes.
-            let infos = std::mem::take(&mut account.flows);
             let settings = Settings {
-                account: account.name,
+                account: account.name.clone(),
                 client,
                 rate_limit: account.rate_limit,
                 max_concurrent_requests: account.max_concurrent_requests,
@@ -116,7 +137,13 @@ impl Plan {
         };
         Ok(Self {
             policy,
-            accounts: accounts.into_iter().map(prepare).collect::<Result<_, _>>()?,
+            accounts: config
+                .accounts
+                .iter()
+                .zip(flows)
+                .map(prepare)
+                .collect::<Result<_, _>>()?,
+            outline: Arc::new(config),
         })
     }
 }
@@ -145,6 +172,8 @@ impl Poller {
             activity,
             clock,
             accounts: HashMap::new(),
+            doors: Doors::default(),
+            outline: Outline(Arc::new(Mutex::new(Arc::clone(&plan.outline)))),
             tasks: JoinSet::new(),
             commands,
             handle: PollerHandle(sender),
@@ -157,6 +186,20 @@ impl Poller {
     /// Where new plans are handed in.
     pub fn handle(&self) -> PollerHandle {
         self.handle.clone()
+    }
+
+    /// The configuration in force at any time.
+    pub fn outline(&self) -> Outline {
+        self.outline.clone()
+    }
+
+    /// Fetches single flows on request, within the accounts' limits.
+    pub fn prober(&self) -> Prober {
+        Prober {
+            doors: Arc::clone(&self.doors),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     /// Polls until told to stop.
@@ -185,6 +228,7 @@ impl Poller {
 
     /// Takes a plan over: the store first, so that no poll files a result for a flow that is not shown yet.
     fn apply(&mut self, plan: Plan) {
+        *self.outline.0.lock().unwrap_or_else(PoisonError::into_inner) = plan.outline;
         let mut flows = Vec::with_capacity(plan.accounts.len());
         let mut accounts = Vec::with_capacity(plan.accounts.len());
         for (settings, infos) in plan.accounts {
@@ -202,7 +246,9 @@ impl Poller {
                 Some(running) => {
                     let gone = gone.remove(&name).unwrap_or_default();
                     // A receiver that is gone ends the whole poller at its next turn.
-                    let _ = running.updates.send(Update { settings, gone });
+                    let _ = running
+                        .messages
+                        .send(Message::Update(Box::new(Update { settings, gone })));
                     running
                 }
                 None => self.begin(settings),
@@ -211,21 +257,31 @@ impl Poller {
         }
         for (name, running) in before {
             running.stop.cancel();
+            self.doors.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
             self.activity.forget_account(&name);
         }
     }
 
     fn begin(&mut self, settings: Settings) -> Running {
         let stop = self.stop.child_token();
-        let (updates, receiver) = mpsc::unbounded_channel();
+        let name = settings.account.clone();
+        let (messages, receiver) = mpsc::unbounded_channel();
         let poller = AccountPoller::new(
             settings,
             Arc::clone(&self.store),
             Arc::clone(&self.activity),
             Arc::clone(&self.clock),
         );
+        let door = Door {
+            access: poller.door(),
+            messages: messages.clone(),
+        };
+        self.doors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, door);
         let running = Running {
-            updates,
+            messages,
             stop: stop.clone(),
         };
         self.tasks.spawn(async move {

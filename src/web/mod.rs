@@ -5,6 +5,8 @@
 //! - [`body`]: its streamed, compressed body
 //! - [`health`]: `/-/healthy` and `/-/ready`
 //! - [`lifecycle`][]: `/-/reload`
+//! - [`probe`]: one flow fetched now
+//! - [`running`][]: `/config`
 //! - [`status`]: the page for people
 
 pub mod body;
@@ -12,6 +14,8 @@ pub mod health;
 pub mod lifecycle;
 pub mod metrics;
 pub mod negotiate;
+pub mod probe;
+pub mod running;
 pub mod status;
 
 use axum::http::StatusCode;

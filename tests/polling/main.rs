@@ -12,6 +12,8 @@ mod credentials;
 #[cfg(test)]
 mod paging;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod retries;

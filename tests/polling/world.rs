@@ -13,7 +13,7 @@ use laaffic_exporter::clock::{Clock, SharedClock};
 use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, Format, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
-use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle};
+use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
 use laaffic_exporter::simulator::{self, Fault, Flow, FlowState, Manner, Plan, Scope, Settings, Trouble, Vendor};
 use laaffic_exporter::store::{Policy, Store};
 use tokio::task::JoinHandle;
@@ -140,6 +140,7 @@ pub(crate) struct World {
     clock: SharedClock,
     connect: Box<Connect>,
     handle: PollerHandle,
+    pub(crate) prober: Prober,
     _stop: DropGuard,
 }
 
@@ -185,6 +186,7 @@ impl World {
         let plan = PollPlan::new(config, &clock, &*connect).unwrap();
         let poller = Poller::new(plan, Arc::clone(&store), Arc::clone(&activity), clock.clone());
         let handle = poller.handle();
+        let prober = poller.prober();
         let stop = CancellationToken::new();
         let polling = tokio::spawn(poller.run(stop.clone()));
         let world = Self {
@@ -197,6 +199,7 @@ impl World {
             clock,
             connect,
             handle,
+            prober,
             _stop: stop.drop_guard(),
         };
         (world, polling)
@@ -216,24 +219,7 @@ impl World {
 
     /// A scrape, as series and values.
     pub(crate) fn scrape(&self) -> Samples {
-        let mut exposition = Exposition::new(&self.registry, self.store.snapshot(), Format::Classic).unwrap();
-        let mut body = Vec::new();
-        loop {
-            let mut frame = Vec::new();
-            let more = exposition.fill(&mut frame);
-            body.extend(frame);
-            if !more {
-                break;
-            }
-        }
-        let text = String::from_utf8(body).unwrap();
-        let samples = text.lines().filter(|line| !line.starts_with('#'));
-        Samples(
-            samples
-                .map(|line| line.rsplit_once(' ').unwrap())
-                .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
-                .collect(),
-        )
+        Samples::read(Exposition::new(&self.registry, self.store.snapshot(), Format::Classic).unwrap())
     }
 
     /// When requests for this flow arrived, since the start.
@@ -257,6 +243,27 @@ pub(crate) fn gaps(times: &[Duration]) -> Vec<Duration> {
 pub(crate) struct Samples(HashMap<String, f64>);
 
 impl Samples {
+    /// Reads a whole answer.
+    pub(crate) fn read(mut exposition: Exposition) -> Self {
+        let mut body = Vec::new();
+        loop {
+            let mut frame = Vec::new();
+            let more = exposition.fill(&mut frame);
+            body.extend(frame);
+            if !more {
+                break;
+            }
+        }
+        let text = String::from_utf8(body).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let samples = samples.map(|line| line.rsplit_once(' ').unwrap());
+        Self(
+            samples
+                .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
+                .collect(),
+        )
+    }
+
     /// The value of a series, written as in the exposition.
     pub(crate) fn get(&self, series: &str) -> Option<f64> {
         self.0.get(series).copied()

@@ -865,3 +865,34 @@ async fn healthcheck_tells_a_running_exporter_from_none() {
         ended.stderr
     );
 }
+
+#[tokio::test]
+async fn a_host_without_certificate_authorities_can_do_everything_but_https() {
+    let without = |mut command: Command| {
+        command
+            .env("SSL_CERT_FILE", "/nonexistent")
+            .env("SSL_CERT_DIR", "/nonexistent");
+        command
+    };
+    let plain = folder(GOOD);
+    let arguments = ["--config.file", "config.yaml", "--web.listen-address", "127.0.0.1:0"];
+    let start = |folder: &TempDir| {
+        let mut command = without(exporter(arguments));
+        command.current_dir(folder.path());
+        command
+    };
+    let running = Process::start(start(&plain));
+    let [address] = running.listening().await;
+    let check = without(exporter(["healthcheck", "--web.listen-address", &address.to_string()]));
+    assert_eq!(run(check).await.code, Some(0));
+    let ended = run(start(&folder(
+        &GOOD.replace("http://127.0.0.1:9", "https://127.0.0.1:9"),
+    )))
+    .await;
+    assert_eq!(ended.code, Some(1));
+    let line = ended.stderr.lines().last().unwrap();
+    assert!(
+        line.contains("CA certificates") && line.contains("tls_config.ca_file"),
+        "{line}"
+    );
+}

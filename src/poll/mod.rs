@@ -303,6 +303,7 @@ pub type Connect = dyn Fn(&Account, &Config) -> Result<Arc<dyn Transport>, Clien
 /// If the TLS files or the proxy cannot be used.
 pub fn over_network(account: &Account, config: &Config) -> Result<Arc<dyn Transport>, ClientError> {
     let network = Network::new(
+        &account.base_url,
         &account.http_client,
         config.request_timeout,
         account.max_concurrent_requests,

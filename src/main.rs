@@ -12,7 +12,7 @@ use laaffic_exporter::clock::{SharedClock, SystemClock};
 use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::listen::listen;
 use laaffic_exporter::reload::ConfigFile;
-use laaffic_exporter::{build_info, config, demo, logging, shutdown};
+use laaffic_exporter::{build_info, config, demo, logging, query, shutdown};
 use tokio::net::TcpListener;
 
 /// Exit code for bad usage.
@@ -81,6 +81,14 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Demo(arguments)) => {
                 demo::demo(arguments, listeners(&web)?, &options(&web), clock, stdout()).await
             }
+            Some(Command::Query(arguments)) => query::query(load(&config)?, &arguments, &clock, stdout()).await,
+            Some(Command::Check(arguments)) => {
+                check(&config)?;
+                match arguments.live {
+                    true => query::check_live(load(&config)?, &clock, stdout()).await,
+                    false => Ok(()),
+                }
+            }
             Some(Command::Healthcheck(arguments)) => {
                 let address = web.listen_address.first().context("no listen address is given")?;
                 healthcheck(address, arguments.timeout).await
@@ -90,8 +98,12 @@ fn run(cli: Cli) -> Result<()> {
     })
 }
 
+fn load(arguments: &ConfigArgs) -> Result<config::Config> {
+    Ok(ConfigFile::new(&arguments.file).load()?)
+}
+
 fn check(arguments: &ConfigArgs) -> Result<()> {
-    let config = ConfigFile::new(&arguments.file).load()?;
+    let config = load(arguments)?;
     let flows: usize = config.accounts.iter().map(|account| account.flows.len()).sum();
     let accounts = config.accounts.len();
     writeln!(

@@ -10,6 +10,8 @@ mod authority;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod counting;
+#[cfg(test)]
 mod interruptions;
 #[cfg(test)]
 mod proxy;

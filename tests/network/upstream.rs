@@ -28,13 +28,14 @@ pub(crate) const GOOD: &str = r#"{"code":0,"msg":"success","data":{"keyId":12,"s
 /// A client for this upstream.
 pub(crate) fn client(base_url: &str, settings: &HttpClient, timeout: Duration) -> Client {
     let reader = |text, usage| SecretReader::new(SecretSource::Value(Secret::new(text)), usage).unwrap();
+    let base_url = base_url.parse().unwrap();
     Client::new(
-        &base_url.parse().unwrap(),
+        &base_url,
         Credentials {
             api_key: reader(API_KEY, SecretUse::Header),
             api_secret: reader(API_SECRET, SecretUse::Signature),
         },
-        Arc::new(Network::new(settings, timeout, 4).unwrap()),
+        Arc::new(Network::new(&base_url, settings, timeout, 4).unwrap()),
         timeout,
         Arc::new(SystemClock),
     )

@@ -16,7 +16,7 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::explain::explain;
 use crate::metrics::Activity;
-use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, RecallType, Status};
+use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status};
 use crate::poll::{self, Plan, Poller, Probed, Prober};
 use crate::store::{FlowRecord, Policy, Store};
 
@@ -171,12 +171,12 @@ fn record(probed: &Probed) -> Option<&FlowRecord> {
 
 fn outcome(probed: &Probed) -> Result<&FlowReport, FailureReason> {
     let Some(record) = record(probed) else {
-        return Err(FailureReason::Transport(crate::model::Outcome::Other));
+        return Err(FailureReason::Transport(Outcome::Other));
     };
     match (record.failure, &record.known) {
         (None, Some(known)) => Ok(&known.report),
         (Some(failure), _) => Err(failure.reason),
-        (None, None) => Err(FailureReason::Transport(crate::model::Outcome::Other)),
+        (None, None) => Err(FailureReason::Transport(Outcome::Other)),
     }
 }
 
@@ -213,10 +213,9 @@ fn report_table(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowR
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let flow = name.map_or_else(|| key_id.to_string(), |name| format!("{key_id} {name}"));
-    let nodes: Vec<_> = report.nodes.iter().filter(|(_, count)| *count > 0).collect();
+    let nodes = report.nodes.iter().filter(|(_, count)| *count > 0);
     let nodes: Vec<_> = nodes
-        .into_iter()
-        .map(|(status, count)| format!("{count} {}", words_of_kind(status)))
+        .map(|(status, count)| format!("{count} {}", words(status)))
         .collect();
     let more = if report.nodes_truncated {
         ", and more that the vendor did not hand out"
@@ -253,10 +252,6 @@ fn report_table(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowR
     table
 }
 
-fn words_of_kind(status: Status) -> String {
-    status.label().replace('_', " ")
-}
-
 fn report_json(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowReport, probed: &Probed) -> Value {
     let nodes: serde_json::Map<_, _> = report
         .nodes
@@ -280,17 +275,13 @@ fn report_json(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowRe
 
 fn failure_json(account: &str, key_id: KeyId, name: Option<&str>, reason: FailureReason, probed: &Probed) -> Value {
     let explanation = explain(reason);
-    let code = match reason {
-        FailureReason::Api(code) => Some(code.0),
-        FailureReason::Transport(_) | FailureReason::Blocked => None,
-    };
     json!({
         "account": account,
         "key_id": key_id.get(),
         "name": name,
         "error": {
             "reason": reason.label(),
-            "code": code,
+            "code": reason.code(),
             "detail": probed.error,
             "meaning": explanation.meaning,
             "cure": explanation.cure,

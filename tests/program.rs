@@ -994,3 +994,50 @@ async fn check_live_gives_a_verdict_for_every_flow() {
         assert!(!live.stdout.contains(secret) && !live.stderr.contains(secret));
     }
 }
+
+#[tokio::test]
+async fn the_flows_are_there_as_json() {
+    let simulator = simulator();
+    let (_, config) = simulated(&simulator).await;
+    let folder = folder(&config);
+    let exporter = serving(&folder, []);
+    let [address] = exporter.listening().await;
+    let flow = async |key_id: u64| {
+        let answer = get(&format!("http://{address}/api/v1/flows?account=retail")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.content_type()),
+            (200, "application/json")
+        );
+        let json: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(json["accounts"].as_array().map(Vec::len), Some(1));
+        let flows = json["accounts"][0]["flows"].as_array().unwrap().clone();
+        flows.into_iter().find(|flow| flow["key_id"] == key_id).unwrap()
+    };
+    let stuck = wait_for("flow 1008 to be known", async || {
+        let flow = flow(1008).await;
+        if flow["up"] == true { Ok(flow) } else { Err(flow) }
+    })
+    .await;
+    assert_eq!(
+        (&stuck["state"]["status"], &stuck["state"]["status_code"]),
+        (&"execution_exception".into(), &4.into())
+    );
+    assert_eq!(
+        (&stuck["name"], &stuck["labels"]["team"]),
+        (&"Warranty renewal".into(), &"support".into())
+    );
+    assert_eq!(
+        (&stuck["state"]["nodes"]["completed"], &stuck["error"]),
+        (&1.into(), &Value::Null)
+    );
+    let gone = wait_for("flow 1014 to be tried", async || {
+        let flow = flow(1014).await;
+        if flow["error"].is_null() { Err(flow) } else { Ok(flow) }
+    })
+    .await;
+    assert_eq!(
+        (&gone["error"]["reason"], &gone["error"]["code"]),
+        (&"parameter_exception".into(), &(-22).into())
+    );
+    assert_eq!((&gone["up"], &gone["state"]), (&false.into(), &Value::Null));
+}

@@ -3,6 +3,7 @@
 //! - [`negotiate`]: `Accept` and `Accept-Encoding`
 //! - [`metrics`]: the telemetry path
 //! - [`body`]: its streamed, compressed body
+//! - [`flows`][]: `/api/v1/flows`
 //! - [`health`]: `/-/healthy` and `/-/ready`
 //! - [`lifecycle`][]: `/-/reload`
 //! - [`probe`]: one flow fetched now
@@ -10,6 +11,7 @@
 //! - [`status`]: the page for people
 
 pub mod body;
+pub mod flows;
 pub mod health;
 pub mod lifecycle;
 pub mod metrics;

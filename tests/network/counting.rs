@@ -185,16 +185,13 @@ async fn every_request_is_counted_once_as_what_it_was() {
 
     // The mixture was one: each kind of trouble came, and what came was asked again.
     let answers = vendor.account_counts(MIXED).unwrap().answers;
-    let missing: Vec<_> = every_fault()
-        .mix
-        .into_iter()
-        .map(|chance| chance.fault.name().into_owned())
-        .collect();
     let altered = vendor.account_counts(MIXED).unwrap().altered;
-    let missing: Vec<_> = missing
-        .iter()
-        .filter(|name| !answers.contains_key(*name) && !altered.contains_key(*name))
-        .collect();
-    assert!(missing.is_empty(), "{missing:?} did not occur, take another seed");
+    for chance in every_fault().mix {
+        let name = chance.fault.name();
+        assert!(
+            answers.contains_key(&*name) || altered.contains_key(&*name),
+            "no {name}: take another seed"
+        );
+    }
     assert!(counted[MIXED].values().sum::<u64>() > MIXED_FLOWS * 5 / 4);
 }

@@ -9,7 +9,7 @@ use laaffic_exporter::clock::SharedClock;
 use laaffic_exporter::simulator::{Chance, Fault, Flow, Latency, Scope, Settings, Trouble};
 use tokio::time::Instant;
 
-use super::world::{Calendar, MINUTE, Polling, Setup, World, vendor_account};
+use super::world::{Calendar, MINUTE, Polling, Samples, Setup, World, vendor_account};
 
 const ACCOUNTS: [&str; 3] = ["main", "second", "third"];
 const SEED: u64 = 20_261_122;
@@ -60,20 +60,19 @@ fn world() -> (World, Polling) {
 }
 
 /// Polls begun so far: every request that is neither a retry nor a further page begins one.
-fn polls(world: &World) -> u64 {
-    let (requests, _) = counted(world);
+fn polls(world: &World, scrape: &Samples) -> u64 {
+    let others = scrape.sum("laaffic_api_retries_total") + world.wire.pages.load(Ordering::Relaxed) as f64;
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a count of requests"
     )]
-    let retries = world.scrape().sum("laaffic_api_retries_total") as u64;
-    requests.saturating_sub(retries + world.wire.pages.load(Ordering::Relaxed))
+    let polls = (scrape.sum("laaffic_api_requests_total") - others) as u64;
+    polls
 }
 
 /// Requests that the exporter counted, and those that the vendor saw or that were refused before it.
 fn counted(world: &World) -> (u64, u64) {
-    let exporter = world.scrape().sum("laaffic_api_requests_total");
     let vendor = world.vendor.counts();
     let upstream = vendor.requests - u64::from(vendor.in_flight) + world.wire.refused.load(Ordering::Relaxed);
     #[allow(
@@ -81,7 +80,7 @@ fn counted(world: &World) -> (u64, u64) {
         clippy::cast_sign_loss,
         reason = "a count of requests"
     )]
-    let exporter = exporter as u64;
+    let exporter = world.scrape().sum("laaffic_api_requests_total") as u64;
     (exporter, upstream)
 }
 
@@ -128,7 +127,8 @@ async fn every_request_is_counted_once_and_no_flow_is_forgotten() {
     let mut blocked = 0.0;
     let mut halfway = 0;
     let mut minute = 0_u64;
-    while polls(&world) < POLLS {
+    let mut polled = 0;
+    while polled < POLLS {
         minute += 1;
         // Every hour: ten minutes of refused credentials in one account, then two minutes without any connection.
         let refused = Scope::Account("third".to_owned());
@@ -144,11 +144,12 @@ async fn every_request_is_counted_once_and_no_flow_is_forgotten() {
         }
         world.pass(MINUTE).await;
         let scrape = world.scrape();
+        polled = polls(&world, &scrape);
         blocked += scrape.sum("laaffic_api_blocked");
         let unplugged = (40..=43).contains(&(minute % 60));
         let storm = (19..=32).contains(&(minute % 60));
         patience.look(&world, |account| !(unplugged || storm && account == "third"));
-        if halfway == 0 && polls(&world) >= POLLS / 2 {
+        if halfway == 0 && polled >= POLLS / 2 {
             halfway = resident();
         }
     }

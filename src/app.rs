@@ -1,24 +1,27 @@
 //! Builds the parts, connects them, and owns their tasks until the stop.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
-use crate::config::Config;
+use crate::config::{Config, LoadError};
 use crate::metrics::{Activity, registry};
 use crate::poll::{self, PollError, Poller};
 use crate::shutdown;
 use crate::store::{AccountFlows, Policy, Store};
 use crate::web;
+use crate::web::config::LiveWebConfig;
+use crate::web::guard::Guard;
 use crate::web::health::{self, Health};
 use crate::web::metrics::{self as scrape, Scrapes, TelemetryPath};
+use crate::web::server::Server;
 use crate::web::status::{self, StatusPage};
 
 /// How to serve.
@@ -28,6 +31,8 @@ pub struct WebOptions {
     pub telemetry_path: TelemetryPath,
     /// Scrapes served at once; 0 means no limit.
     pub max_requests: usize,
+    /// File with TLS, passwords and headers; none means plain HTTP for everybody.
+    pub config_file: Option<PathBuf>,
 }
 
 /// Why the exporter ended although nobody stopped it.
@@ -36,6 +41,9 @@ pub enum AppError {
     /// Polling could not begin, or ended by itself.
     #[error(transparent)]
     Poll(#[from] PollError),
+    /// The web-config file cannot be used.
+    #[error(transparent)]
+    WebConfig(#[from] LoadError),
     /// A listening socket failed.
     #[error("serving failed")]
     Serve(#[from] io::Error),
@@ -45,15 +53,19 @@ pub enum AppError {
 #[derive(Debug)]
 pub struct App {
     poller: Poller,
-    router: Router,
+    server: Server,
 }
 
 impl App {
     /// Builds everything that the configuration asks for. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// If an account's TLS files or proxy cannot be used.
+    /// If the web-config file, or an account's TLS files or proxy cannot be used.
     pub fn new(config: Config, options: &WebOptions, clock: SharedClock) -> Result<Self, AppError> {
+        let live = match &options.config_file {
+            Some(path) => LiveWebConfig::open(path)?,
+            None => LiveWebConfig::none(),
+        };
         let policy = Policy {
             stale_after: config.stale_after,
             terminal_poll_interval: config.terminal_poll_interval,
@@ -69,13 +81,14 @@ impl App {
         let scrapes = Scrapes::new(Arc::clone(&store), registry(&activity), options.max_requests);
         let health = Health::new(Arc::clone(&store), config.request_timeout);
         let page = StatusPage::new(store, clock, options.telemetry_path.as_str());
-        let router = Router::new()
+        let pages = Router::new()
             .merge(scrape::router(&options.telemetry_path, scrapes))
             .merge(health::router(health))
             .merge(status::router(page))
             .fallback(web::not_found)
             .method_not_allowed_fallback(web::method_not_allowed);
-        Ok(Self { poller, router })
+        let server = Server::new(Guard::new(pages, Arc::new(live)));
+        Ok(Self { poller, server })
     }
 
     /// Polls and serves until told to stop; then gives scrapes under way a moment to finish.
@@ -84,9 +97,14 @@ impl App {
     /// If polling or serving ends before that: serving on would be serving old numbers.
     pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> Result<(), AppError> {
         let mut tasks = JoinSet::new();
+        let tls = self.server.has_tls();
         for listener in listeners {
-            tracing::info!(address = listener.local_addr()?.to_string(), "Listening on");
-            tasks.spawn(serve(listener, self.router.clone(), stop.clone()));
+            tracing::info!(address = listener.local_addr()?.to_string(), tls, "Listening on");
+            let serving = self.server.clone().serve(listener, stop.clone());
+            tasks.spawn(async {
+                serving.await;
+                Ok(())
+            });
         }
         let poller = self.poller;
         let polling = stop.clone();
@@ -96,15 +114,6 @@ impl App {
         drain(tasks, shutdown::GRACE).await;
         result
     }
-}
-
-async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), AppError> {
-    // A scrape's frames are whole; waiting to fill packets would only delay the first one.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await?;
-    Ok(())
 }
 
 /// Waits for the stop, or for the first task that ends before it.

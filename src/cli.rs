@@ -71,6 +71,15 @@ pub struct WebArgs {
     )]
     pub telemetry_path: TelemetryPath,
 
+    /// File with TLS, client certificates, passwords and headers, as of the Prometheus exporter-toolkit.
+    #[arg(
+        long = "web.config.file",
+        env = "LAAFFIC_EXPORTER_WEB_CONFIG_FILE",
+        value_name = "PATH",
+        global = true
+    )]
+    pub config_file: Option<PathBuf>,
+
     /// Scrapes served at once; the next gets 503. 0 means no limit.
     #[arg(
         long = "web.max-requests",
@@ -205,7 +214,7 @@ mod tests {
             assert_eq!(argument.get_env().and_then(|env| env.to_str()), Some(&*wanted));
             flags += 1;
         }
-        assert!(flags >= 7);
+        assert!(flags >= 8);
     }
 
     #[test]

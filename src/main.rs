@@ -59,7 +59,7 @@ fn run(cli: Cli) -> Result<()> {
         command,
     } = cli;
     if config.check {
-        return check(&config);
+        return check(&config, &web);
     }
     logging::init(log).context("logging cannot be started")?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
@@ -69,7 +69,7 @@ fn run(cli: Cli) -> Result<()> {
         .build()
         .context("the runtime cannot be started")?;
     let clock: SharedClock = Arc::new(SystemClock);
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         match command {
             None => export(&config, &web, clock).await,
             Some(Command::Demo(arguments)) => {
@@ -77,15 +77,21 @@ fn run(cli: Cli) -> Result<()> {
             }
             Some(Command::Simulate(arguments)) => demo::simulate(&arguments, clock, stdout()).await,
         }
-    })
+    });
+    // A password that is still being checked may take longer than a stop does, and nobody waits for it any more.
+    runtime.shutdown_background();
+    result
 }
 
 fn load(arguments: &ConfigArgs) -> Result<config::Config> {
     Ok(config::load(&arguments.file, &|name: &str| std::env::var(name).ok())?)
 }
 
-fn check(arguments: &ConfigArgs) -> Result<()> {
+fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
     let config = load(arguments)?;
+    if let Some(file) = &web.config_file {
+        laaffic_exporter::web::config::load(file)?;
+    }
     let flows: usize = config.accounts.iter().map(|account| account.flows.len()).sum();
     let accounts = config.accounts.len();
     writeln!(
@@ -111,6 +117,7 @@ fn options(web: &WebArgs) -> WebOptions {
     WebOptions {
         telemetry_path: web.telemetry_path.clone(),
         max_requests: web.max_requests,
+        config_file: web.config_file.clone(),
     }
 }
 

@@ -3,13 +3,22 @@
 //! - [`negotiate`]: `Accept` and `Accept-Encoding`
 //! - [`metrics`]: the telemetry path
 //! - [`body`]: its streamed, compressed body
+//! - [`server`]: connections, with TLS or without
+//! - [`guard`]: what every request passes: rate limit, password, headers
+//! - `auth`: passwords, checked at a bounded cost
+//! - [`config`]: the web-config file
 //! - [`health`]: `/-/healthy` and `/-/ready`
 //! - [`status`]: the page for people
 
+mod auth;
 pub mod body;
+pub mod config;
+mod connections;
+pub mod guard;
 pub mod health;
 pub mod metrics;
 pub mod negotiate;
+pub mod server;
 pub mod status;
 
 use axum::http::StatusCode;

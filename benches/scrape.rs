@@ -54,6 +54,7 @@ fn store(flows: u64) -> Arc<Store> {
     let policy = Policy {
         stale_after: Duration::from_secs(24 * 3600),
         terminal_poll_interval: Duration::from_secs(900),
+        request_timeout: Duration::from_secs(10),
     };
     let accounts = (0..ACCOUNTS).map(|account| {
         let infos = (1..=flows / ACCOUNTS).map(|number| FlowInfo {

@@ -13,14 +13,19 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::config::{Config, LoadError};
 use crate::metrics::{Activity, registry};
-use crate::poll::{self, PollError, Poller};
+use crate::poll::{self, Plan, PollError, Poller};
+use crate::reload::{ConfigFile, Reloader};
 use crate::shutdown;
-use crate::store::{AccountFlows, Policy, Store};
+use crate::store::{Policy, Store};
+use crate::systemd;
 use crate::web;
 use crate::web::config::LiveWebConfig;
 use crate::web::guard::Guard;
 use crate::web::health::{self, Health};
+use crate::web::lifecycle;
 use crate::web::metrics::{self as scrape, Scrapes, TelemetryPath};
+use crate::web::probe;
+use crate::web::running::{self, Running};
 use crate::web::server::Server;
 use crate::web::status::{self, StatusPage};
 
@@ -49,46 +54,83 @@ pub enum AppError {
     Serve(#[from] io::Error),
 }
 
+/// Where the configuration came from, and how it may be loaded again.
+#[derive(Debug)]
+pub struct Reloads {
+    /// The file, as it was loaded for the start.
+    pub file: ConfigFile,
+    /// Load it again when its content changes.
+    pub watch: bool,
+    /// Load it again on request over HTTP.
+    pub on_request: bool,
+}
+
 /// The exporter, ready to run.
 #[derive(Debug)]
 pub struct App {
     poller: Poller,
+    reloader: Option<Reloader>,
     server: Server,
+    health: Health,
 }
 
 impl App {
-    /// Builds everything that the configuration asks for. Must be called within a tokio runtime.
+    /// Builds everything that the configuration asks for, and begins to poll. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// If the web-config file, or an account's TLS files or proxy cannot be used.
-    pub fn new(config: Config, options: &WebOptions, clock: SharedClock) -> Result<Self, AppError> {
+    /// If the web-config file, or an account's secrets, TLS files or proxy cannot be used.
+    pub fn new(
+        config: Config,
+        reloads: Option<Reloads>,
+        options: &WebOptions,
+        clock: SharedClock,
+    ) -> Result<Self, AppError> {
         let live = match &options.config_file {
             Some(path) => LiveWebConfig::open(path)?,
             None => LiveWebConfig::none(),
         };
-        let policy = Policy {
-            stale_after: config.stale_after,
-            terminal_poll_interval: config.terminal_poll_interval,
-        };
         let names: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
         let activity = Arc::new(Activity::new(names, clock.now()));
-        let accounts = config
-            .accounts
-            .iter()
-            .map(|account| AccountFlows::new(account.name.clone(), account.flows.iter().cloned()));
-        let store = Arc::new(Store::new(policy, accounts));
-        let poller = Poller::new(&config, &store, &activity, &clock, &poll::over_network)?;
+        let plan = Plan::new(config, &clock, &poll::over_network)?;
+        let store = Arc::new(Store::new(Policy::default(), []));
+        let poller = Poller::new(plan, Arc::clone(&store), Arc::clone(&activity), Arc::clone(&clock));
+        let on_request = reloads.as_ref().is_some_and(|reloads| reloads.on_request);
+        let reloader = reloads
+            .map(|reloads| {
+                let activity = Arc::clone(&activity);
+                Reloader::new(
+                    reloads.file,
+                    reloads.watch,
+                    poller.handle(),
+                    activity,
+                    Arc::clone(&clock),
+                )
+            })
+            .transpose()?;
+        let asked = reloader.as_ref().filter(|_| on_request).map(Reloader::handle);
         let scrapes = Scrapes::new(Arc::clone(&store), registry(&activity), options.max_requests);
-        let health = Health::new(Arc::clone(&store), config.request_timeout);
+        let health = Health::new(Arc::clone(&store));
+        let running = Running {
+            outline: poller.outline(),
+            store: Arc::clone(&store),
+        };
         let page = StatusPage::new(store, clock, options.telemetry_path.as_str());
         let pages = Router::new()
             .merge(scrape::router(&options.telemetry_path, scrapes))
-            .merge(health::router(health))
+            .merge(health::router(health.clone()))
+            .merge(lifecycle::router(asked))
+            .merge(probe::router(poller.prober()))
+            .merge(running::router(running))
             .merge(status::router(page))
             .fallback(web::not_found)
             .method_not_allowed_fallback(web::method_not_allowed);
         let server = Server::new(Guard::new(pages, Arc::new(live)));
-        Ok(Self { poller, server })
+        Ok(Self {
+            poller,
+            reloader,
+            server,
+            health,
+        })
     }
 
     /// Polls and serves until told to stop; then gives scrapes under way a moment to finish.
@@ -97,9 +139,11 @@ impl App {
     /// If polling or serving ends before that: serving on would be serving old numbers.
     pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> Result<(), AppError> {
         let mut tasks = JoinSet::new();
-        let tls = self.server.has_tls();
+        if self.server.has_tls() {
+            tracing::info!("TLS is enabled");
+        }
         for listener in listeners {
-            tracing::info!(address = listener.local_addr()?.to_string(), tls, "Listening on");
+            tracing::info!(address = listener.local_addr()?.to_string(), "Listening on");
             let serving = self.server.clone().serve(listener, stop.clone());
             tasks.spawn(async {
                 serving.await;
@@ -109,7 +153,21 @@ impl App {
         let poller = self.poller;
         let polling = stop.clone();
         tasks.spawn(async move { Ok(poller.run(polling).await?) });
+        if let Some(reloader) = self.reloader {
+            let reloading = stop.clone();
+            tasks.spawn(async move {
+                reloader.run(reloading).await;
+                Ok(())
+            });
+        }
+        let (health, watched) = (self.health, stop.clone());
+        tasks.spawn(async move {
+            systemd::watchdog(|| health.healthy(), watched).await;
+            Ok(())
+        });
+        systemd::ready();
         let result = first_failure(&mut tasks, &stop).await;
+        systemd::stopping();
         stop.cancel();
         drain(tasks, shutdown::GRACE).await;
         result

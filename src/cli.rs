@@ -4,9 +4,11 @@
 //! `LAAFFIC_EXPORTER_WEB_LISTEN_ADDRESS`), and the flag wins.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::parse_duration;
 use crate::listen::ListenAddress;
 use crate::web::metrics::TelemetryPath;
 
@@ -45,11 +47,19 @@ pub struct ConfigArgs {
     /// Check the configuration and every secret file it names, print the verdict and exit with 0 or 1.
     #[arg(long = "config.check", env = "LAAFFIC_EXPORTER_CONFIG_CHECK")]
     pub check: bool,
+
+    /// Load the configuration again when the file's content changes.
+    #[arg(
+        long = "config.enable-auto-reload",
+        env = "LAAFFIC_EXPORTER_CONFIG_ENABLE_AUTO_RELOAD"
+    )]
+    pub enable_auto_reload: bool,
 }
 
 /// Flags of the web server.
 #[derive(Debug, Args)]
 pub struct WebArgs {
+    #[allow(rustdoc::broken_intra_doc_links, reason = "this is help text first: [v6] is no link")]
     /// Address to serve on: host:port, :port or [v6]:port. Repeatable; port 0 picks a free one, and the log says which.
     #[arg(
         long = "web.listen-address",
@@ -60,6 +70,14 @@ pub struct WebArgs {
         global = true
     )]
     pub listen_address: Vec<ListenAddress>,
+
+    /// Take the listening sockets from systemd instead of opening those of --web.listen-address.
+    #[arg(
+        long = "web.systemd-socket",
+        env = "LAAFFIC_EXPORTER_WEB_SYSTEMD_SOCKET",
+        global = true
+    )]
+    pub systemd_socket: bool,
 
     /// Path of the metrics.
     #[arg(
@@ -79,6 +97,14 @@ pub struct WebArgs {
         global = true
     )]
     pub config_file: Option<PathBuf>,
+
+    /// Allow POST and PUT to /-/reload.
+    #[arg(
+        long = "web.enable-lifecycle",
+        env = "LAAFFIC_EXPORTER_WEB_ENABLE_LIFECYCLE",
+        global = true
+    )]
+    pub enable_lifecycle: bool,
 
     /// Scrapes served at once; the next gets 503. 0 means no limit.
     #[arg(
@@ -140,6 +166,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the simulated upstream alone, to point an exporter at.
     Simulate(SimulateArgs),
+    /// Ask the exporter that runs with the same flags whether polling works, and exit with 0 or 1: for containers without curl.
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Flags of `demo`.
@@ -148,6 +176,14 @@ pub struct DemoArgs {
     /// Seed of the simulated flows' lives: the same seed gives the same lives.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+}
+
+/// Flags of `healthcheck`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct HealthcheckArgs {
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    pub timeout: Duration,
 }
 
 /// Flags of `simulate`.

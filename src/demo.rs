@@ -39,7 +39,7 @@ pub async fn demo(
     let stop = shutdown::on_signal()?;
     let upstream = listen(&"127.0.0.1:0".parse().map_err(io::Error::other)?)?;
     let simulator = Simulator::start(upstream, Settings::demo(arguments.seed), clock.clone())?;
-    let app = App::new(demo_config(&simulator.url())?, options, clock)?;
+    let app = App::new(demo_config(&simulator.url())?, None, options, clock)?;
     let addresses = listeners
         .iter()
         .map(TcpListener::local_addr)

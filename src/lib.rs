@@ -13,8 +13,11 @@
 //! - [`model`]: the words all modules share; pure types
 //! - [`clock`]: wall time, injected
 //! - [`app`]: builds the parts and owns their tasks
+//! - [`reload`]: the configuration again: checked whole, then swapped whole
 //! - [`cli`], [`listen`], [`logging`], [`shutdown`], [`build_info`]: the program's arguments, sockets, log, stop and origin
 //! - [`simulator`]: the vendor, played; [`demo`] runs it beside the exporter
+//! - [`systemd`]: its sockets, and what it wants to be told
+//! - [`healthcheck`]: asks a running exporter whether polling works
 
 pub mod api;
 pub mod app;
@@ -23,12 +26,15 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod healthcheck;
 pub mod listen;
 pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod poll;
+pub mod reload;
 pub mod shutdown;
 pub mod simulator;
 pub mod store;
+pub mod systemd;
 pub mod web;

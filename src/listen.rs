@@ -19,6 +19,18 @@ pub struct ListenAddress {
     port: u16,
 }
 
+impl ListenAddress {
+    /// The host, without the brackets of IPv6; `None` means every address.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// The port; 0 means any that is free.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = String;
 

@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use laaffic_exporter::app::{App, WebOptions};
+use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
+use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::listen::listen;
-use laaffic_exporter::{build_info, config, demo, logging, shutdown};
+use laaffic_exporter::reload::ConfigFile;
+use laaffic_exporter::web::config as web_config;
+use laaffic_exporter::{build_info, config, demo, logging, shutdown, systemd};
 use tokio::net::TcpListener;
 
 /// Exit code for bad usage.
@@ -27,9 +30,21 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("{error:#}"));
+            match problems(&error) {
+                // One line for each problem, and each says itself in which file it is.
+                Some(problems) => drop(writeln!(stderr(), "{problems}")),
+                None => say(&format!("{error:#}")),
+            }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The mistakes in a file, where that is what ended it.
+fn problems(error: &anyhow::Error) -> Option<&config::LoadError> {
+    match error.downcast_ref::<AppError>() {
+        Some(AppError::WebConfig(problems)) => Some(problems),
+        _ => error.downcast_ref(),
     }
 }
 
@@ -75,6 +90,14 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Demo(arguments)) => {
                 demo::demo(arguments, listeners(&web)?, &options(&web), clock, stdout()).await
             }
+            Some(Command::Healthcheck(arguments)) => {
+                let address = web.listen_address.first().context("no listen address is given")?;
+                let tls = match &web.config_file {
+                    Some(file) => web_config::load(file)?.tls.is_some(),
+                    None => false,
+                };
+                healthcheck(address, tls, arguments.timeout).await
+            }
             Some(Command::Simulate(arguments)) => demo::simulate(&arguments, clock, stdout()).await,
         }
     });
@@ -83,14 +106,10 @@ fn run(cli: Cli) -> Result<()> {
     result
 }
 
-fn load(arguments: &ConfigArgs) -> Result<config::Config> {
-    Ok(config::load(&arguments.file, &|name: &str| std::env::var(name).ok())?)
-}
-
 fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
-    let config = load(arguments)?;
+    let config = ConfigFile::new(&arguments.file).load()?;
     if let Some(file) = &web.config_file {
-        laaffic_exporter::web::config::load(file)?;
+        web_config::load(file)?;
     }
     let flows: usize = config.accounts.iter().map(|account| account.flows.len()).sum();
     let accounts = config.accounts.len();
@@ -108,8 +127,15 @@ async fn export(arguments: &ConfigArgs, web: &WebArgs, clock: SharedClock) -> Re
         revision = build_info::REVISION,
         "Starting laaffic-exporter"
     );
-    let app = App::new(load(arguments)?, &options(web), clock)?;
+    let mut file = ConfigFile::new(&arguments.file);
+    let config = file.load()?;
     let listeners = listeners(web)?;
+    let reloads = Reloads {
+        file,
+        watch: arguments.enable_auto_reload,
+        on_request: web.enable_lifecycle,
+    };
+    let app = App::new(config, Some(reloads), &options(web), clock)?;
     Ok(app.run(listeners, shutdown::on_signal()?).await?)
 }
 
@@ -122,5 +148,8 @@ fn options(web: &WebArgs) -> WebOptions {
 }
 
 fn listeners(web: &WebArgs) -> Result<Vec<TcpListener>> {
+    if web.systemd_socket {
+        return Ok(systemd::listeners()?);
+    }
     Ok(web.listen_address.iter().map(listen).collect::<Result<_, _>>()?)
 }

@@ -131,6 +131,32 @@ impl AccountFlows {
         }
     }
 
+    /// An account with one flow, as it is known.
+    pub fn of_record(name: AccountName, flow: Arc<FlowRecord>) -> Self {
+        Self {
+            name,
+            state: AccountState::NEW,
+            flows: vec![flow],
+        }
+    }
+
+    /// Takes over what was known before a reload, of the account and of each flow that stays.
+    fn inherit(&mut self, before: &Self) {
+        self.state = before.state;
+        for flow in &mut self.flows {
+            if let Some(known) = before.flow(flow.info.key_id) {
+                *flow = if known.info == flow.info {
+                    Arc::clone(known)
+                } else {
+                    Arc::new(FlowRecord {
+                        info: Arc::clone(&flow.info),
+                        ..FlowRecord::clone(known)
+                    })
+                };
+            }
+        }
+    }
+
     /// The record of one flow.
     pub fn flow(&self, key_id: KeyId) -> Option<&Arc<FlowRecord>> {
         let index = self.flows.binary_search_by_key(&key_id, |flow| flow.info.key_id).ok()?;
@@ -139,12 +165,14 @@ impl AccountFlows {
 }
 
 /// The rules by which a state is judged, from the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Policy {
     /// After this long without a success (or three intervals, if longer) a flow's state is not shown any more.
     pub stale_after: Duration,
     /// How often a flow that is over is still fetched, at least.
     pub terminal_poll_interval: Duration,
+    /// How long one request may take.
+    pub request_timeout: Duration,
 }
 
 /// All accounts at one moment, sorted by name.
@@ -229,6 +257,35 @@ impl Store {
         }
     }
 
+    /// Takes a new configuration in, whole: flows that stay keep what is known of them, new ones begin, and what is not in it any more
+    /// is forgotten. Returns the records of flows that have gone, by account.
+    pub fn apply(
+        &self,
+        policy: Policy,
+        accounts: Vec<(AccountName, Vec<FlowInfo>)>,
+    ) -> Vec<(AccountName, Arc<FlowRecord>)> {
+        let mut inner = self.lock();
+        inner.policy = policy;
+        let before = std::mem::take(&mut inner.accounts);
+        inner.accounts = accounts
+            .into_iter()
+            .map(|(name, infos)| {
+                let mut account = AccountFlows::new(name.clone(), infos);
+                if let Some(before) = before.get(&name) {
+                    account.inherit(before);
+                }
+                (name, Arc::new(account))
+            })
+            .collect();
+        let gone = |(name, before): (AccountName, Arc<AccountFlows>)| {
+            let now = inner.accounts.get(&name);
+            let stays = |flow: &Arc<FlowRecord>| now.is_some_and(|now| now.flow(flow.info.key_id).is_some());
+            let gone: Vec<_> = before.flows.iter().filter(|flow| !stays(flow)).cloned().collect();
+            gone.into_iter().map(move |flow| (name.clone(), flow))
+        };
+        before.into_iter().flat_map(gone).collect()
+    }
+
     /// The state of everything now.
     pub fn snapshot(&self) -> Snapshot {
         let inner = self.lock();
@@ -238,6 +295,11 @@ impl Store {
             taken: Instant::now(),
             last_poll_ended: inner.last_poll_ended,
         }
+    }
+
+    /// One account with its flows now.
+    pub fn account(&self, account: &str) -> Option<Arc<AccountFlows>> {
+        self.lock().accounts.get(account).cloned()
     }
 
     /// The record of one flow now.
@@ -316,6 +378,7 @@ mod tests {
     const POLICY: Policy = Policy {
         stale_after: Duration::from_secs(300),
         terminal_poll_interval: Duration::from_secs(900),
+        request_timeout: Duration::from_secs(10),
     };
 
     fn info(key_id: u64) -> FlowInfo {
@@ -444,5 +507,49 @@ mod tests {
     async fn what_is_not_tracked_is_not_taken_in() {
         assert_eq!(store().failed("main", key(99), FailureReason::Blocked, at(1)), None);
         assert_eq!(store().failed("other", key(12), FailureReason::Blocked, at(1)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_configuration_keeps_what_is_known_of_flows_that_stay() {
+        let store = store();
+        for number in [7, 12] {
+            store
+                .succeeded("main", key(number), report(Status::Pending), at(1))
+                .unwrap();
+            store
+                .succeeded("main", key(number), report(Status::InProgress), at(2))
+                .unwrap();
+        }
+        let before = store.snapshot();
+        let renamed = FlowInfo {
+            name: Some("new name".into()),
+            ..info(12)
+        };
+        let gone = store.apply(
+            POLICY,
+            vec![("main".into(), vec![renamed, info(99)]), ("new".into(), vec![info(7)])],
+        );
+        let gone: Vec<_> = gone
+            .iter()
+            .map(|(account, flow)| (&**account, flow.info.key_id.get()))
+            .collect();
+        assert_eq!(gone, [("main", 7)]);
+        let kept = flow(&store, 12);
+        assert_eq!(kept.info.name.as_deref(), Some("new name"));
+        assert_eq!(kept.known.unwrap().status_since, at(2));
+        assert_eq!(kept.transitions.get(Status::InProgress), 1);
+        assert!(flow(&store, 99).known.is_none());
+        let after = store.snapshot();
+        let names: Vec<_> = after.accounts.iter().map(|account| &*account.name).collect();
+        assert_eq!(names, ["main", "new"]);
+        assert!(after.accounts[0].flow(key(7)).is_none());
+        assert!(
+            after.accounts[1].flow(key(7)).unwrap().known.is_none(),
+            "another account's flow of the same key"
+        );
+        assert!(
+            before.accounts[0].flow(key(7)).is_some(),
+            "a scrape under way is not disturbed"
+        );
     }
 }

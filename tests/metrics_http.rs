@@ -31,6 +31,7 @@ fn store(flows: u64) -> Arc<Store> {
     let policy = Policy {
         stale_after: Duration::from_secs(300),
         terminal_poll_interval: Duration::from_secs(900),
+        request_timeout: Duration::from_secs(10),
     };
     let infos = (1..=flows).map(|number| FlowInfo {
         key_id: KeyId::new(number).unwrap(),

@@ -129,7 +129,7 @@ fn find_tls(error: &(dyn StdError + 'static)) -> Option<String> {
 }
 
 /// The innermost cause in words: what the operating system or the protocol said.
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::{Certificate, Identity, Proxy, Request, Response, redirect, retry};
+use reqwest::{Certificate, Identity, Proxy, Request, Response, Url, redirect, retry};
 
-use super::error::{Error, Interruption};
+use super::error::{Error, Interruption, root_cause};
 use crate::config::{ClientTls, HttpClient, SecretError};
 
 /// A connection that is not there after this long is not worth more of `request_timeout`.
@@ -36,12 +36,18 @@ impl From<SecretError> for ClientError {
 }
 
 impl Network {
-    /// Connects as `settings` say, with `request_timeout` as the upper bound for connecting too, and keeps up to `max_connections`
-    /// open.
+    /// Connects to `base_url`'s host as `settings` say, with `request_timeout` as the upper bound for connecting too, and keeps up to
+    /// `max_connections` open.
     ///
     /// # Errors
-    /// If the TLS files or the proxy address cannot be used; the message names the file and what is wrong with it.
-    pub fn new(settings: &HttpClient, request_timeout: Duration, max_connections: usize) -> Result<Self, ClientError> {
+    /// If the TLS files or the proxy address cannot be used, or if TLS is needed on a host without any authorities; the message says
+    /// what is wrong with which.
+    pub fn new(
+        base_url: &Url,
+        settings: &HttpClient,
+        request_timeout: Duration,
+        max_connections: usize,
+    ) -> Result<Self, ClientError> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("laaffic-exporter/", env!("CARGO_PKG_VERSION")))
             // Signed headers do not travel to another host, and every request that is sent is one that was counted.
@@ -52,10 +58,18 @@ impl Network {
             .pool_max_idle_per_host(max_connections)
             .tcp_nodelay(true)
             .connect_timeout(request_timeout.min(MAX_CONNECT_TIMEOUT));
-        let builder = with_proxy(with_tls(builder, &settings.tls)?, settings)?;
-        let client = builder
-            .build()
-            .map_err(|error| ClientError(format!("the HTTP client cannot be built: {error}")))?;
+        let proxy_speaks_tls = settings
+            .proxy_url
+            .as_ref()
+            .is_some_and(|url| url.expose().starts_with("https:"));
+        let needs_tls = base_url.scheme() == "https" || proxy_speaks_tls;
+        let builder = with_proxy(with_tls(builder, &settings.tls, needs_tls)?, settings)?;
+        let client = builder.build().map_err(|error| {
+            let cause = root_cause(&error);
+            ClientError(format!(
+                "the HTTP client cannot be built: {cause}; install the host's CA certificates or set tls_config.ca_file"
+            ))
+        })?;
         Ok(Self(client))
     }
 }
@@ -70,15 +84,27 @@ impl Transport for Network {
     }
 }
 
-fn with_tls(mut builder: reqwest::ClientBuilder, tls: &ClientTls) -> Result<reqwest::ClientBuilder, ClientError> {
+/// Makes ring the provider of TLS in this process, which every HTTP client needs, even for plain HTTP.
+pub fn use_ring() {
     // Fails where a provider is installed already, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn with_tls(
+    mut builder: reqwest::ClientBuilder,
+    tls: &ClientTls,
+    needed: bool,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    use_ring();
     if let Some(path) = &tls.ca_file {
         let authorities = Certificate::from_pem_bundle(&read(path)?).map_err(|_| unusable(path, "PEM certificates"))?;
         if authorities.is_empty() {
             return Err(unusable(path, "PEM certificates"));
         }
         builder = builder.tls_certs_only(authorities);
+    } else if !needed {
+        // Without this the host's authorities are loaded, which a minimal container may not have, and plain HTTP does not need.
+        builder = builder.tls_certs_only([]);
     }
     if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
         let mut pem = read(cert)?;

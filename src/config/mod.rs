@@ -15,6 +15,7 @@ mod identity;
 mod problem;
 mod secret;
 mod secret_reader;
+mod show;
 mod walk;
 mod wording;
 mod yaml;
@@ -29,6 +30,7 @@ pub(crate) use self::identity::Identity;
 pub use self::problem::{LoadError, Position, Problem};
 pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};
 pub use self::secret_reader::SecretReader;
+pub use self::show::show;
 use crate::model::{AccountName, FlowInfo};
 
 /// Reads and checks a configuration file. `env` gives the value of an environment variable, where it is set.
@@ -36,13 +38,18 @@ use crate::model::{AccountName, FlowInfo};
 /// # Errors
 /// Where the file cannot be read, and otherwise as [`parse`].
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, LoadError> {
-    match std::fs::read(path) {
-        Ok(content) => parse_bytes(&content, path, env),
-        Err(error) => {
-            let message = format!("cannot be read: {error}; name a readable configuration file with --config.file");
-            Err(LoadError::new(path, vec![Problem::new(None, "", message)]))
-        }
-    }
+    parse_bytes(&read(path)?, path, env)
+}
+
+/// Reads a configuration file, for [`parse_bytes`].
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(path).map_err(|error| {
+        let message = format!("cannot be read: {error}; name a readable configuration file with --config.file");
+        LoadError::new(path, vec![Problem::new(None, "", message)])
+    })
 }
 
 /// Checks a configuration that was read from `path` already, and the files and environment variables it names.

@@ -50,6 +50,27 @@ macro_rules! families {
     };
 }
 
+/// The families that `/probe` shows beside the flow's own.
+pub const PROBE: &[Family] = &[PROBE_SUCCESS, PROBE_DURATION];
+
+/// `laaffic_probe_success`
+pub const PROBE_SUCCESS: Family = Family {
+    name: "laaffic_probe_success",
+    kind: Kind::Gauge,
+    unit: NO_UNIT,
+    labels: &[],
+    help: "Whether the flow could be fetched just now.",
+};
+
+/// `laaffic_probe_duration_seconds`
+pub const PROBE_DURATION: Family = Family {
+    name: "laaffic_probe_duration_seconds",
+    kind: Kind::Gauge,
+    unit: SECONDS,
+    labels: &[],
+    help: "How long fetching the flow took, retries and waiting for the rate limit included.",
+};
+
 const NO_UNIT: Option<Unit> = None;
 const SECONDS: Option<Unit> = Some(Unit::Seconds);
 const BYTES: Option<Unit> = Some(Unit::Bytes);

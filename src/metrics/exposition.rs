@@ -48,6 +48,20 @@ impl Exposition {
         })
     }
 
+    /// An answer that shows this registry and the flows of this snapshot, without what concerns whole accounts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::new`].
+    pub fn of_flows(registry: &Registry, snapshot: Snapshot, format: Format) -> Result<Self, fmt::Error> {
+        Ok(Self {
+            format,
+            registry: registry::encode(registry, format)?,
+            flows: FlowWriter::of_flows(snapshot, format),
+            progress: Progress::Registry,
+        })
+    }
+
     /// Appends the next part to `out` until that is about [`FRAME`] long. False with the last part.
     pub fn fill(&mut self, out: &mut Vec<u8>) -> bool {
         self.fill_to(out, FRAME - SLACK)

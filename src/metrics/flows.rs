@@ -24,8 +24,8 @@ enum Source {
     Account(fn(&Place<'_>, &mut Vec<u8>)),
 }
 
-/// The families in the order of the output. The functions are named after the families.
-const SOURCES: [(Family, Source); 17] = [
+/// The families of flows, in the order of the output. The functions are named after the families.
+static OF_FLOWS: [(Family, Source); 13] = [
     (catalogue::FLOW_INFO, Source::Flow(info)),
     (catalogue::FLOW_UP, Source::Flow(up)),
     (catalogue::FLOW_ERROR, Source::Flow(error)),
@@ -39,6 +39,10 @@ const SOURCES: [(Family, Source); 17] = [
     (catalogue::FLOW_NODES_TRUNCATED, Source::Flow(nodes_truncated)),
     (catalogue::FLOW_RECALL_ATTEMPTS, Source::Flow(recall_attempts)),
     (catalogue::FLOW_RECALL_INTERVAL, Source::Flow(recall_interval)),
+];
+
+/// The families of accounts, which follow.
+static OF_ACCOUNTS: [(Family, Source); 4] = [
     (catalogue::FLOWS, Source::Account(flows)),
     (catalogue::API_CLOCK_SKEW, Source::Account(clock_skew)),
     (catalogue::API_BLOCKED, Source::Account(blocked)),
@@ -51,6 +55,8 @@ pub struct FlowWriter {
     snapshot: Snapshot,
     format: Format,
     words: Words,
+    /// Whether the families of accounts are wanted too.
+    accounts_too: bool,
     /// The next sample: which family, of which account, of which flow.
     family: usize,
     account: usize,
@@ -65,8 +71,17 @@ impl FlowWriter {
     /// A writer that stands before the first family.
     pub fn new(snapshot: Snapshot, format: Format) -> Self {
         Self {
+            accounts_too: true,
+            ..Self::of_flows(snapshot, format)
+        }
+    }
+
+    /// A writer of the families of flows alone.
+    pub fn of_flows(snapshot: Snapshot, format: Format) -> Self {
+        Self {
             snapshot,
             format,
+            accounts_too: false,
             words: Words::new(),
             family: 0,
             account: 0,
@@ -81,7 +96,7 @@ impl FlowWriter {
     /// `out` passes `limit` by less than one header and the samples of one flow in one family (or of one account).
     pub fn fill(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {
         while out.len() < limit {
-            let Some((family, source)) = SOURCES.get(self.family) else {
+            let Some((family, source)) = self.source() else {
                 return false;
             };
             let Some(account) = self.snapshot.accounts.get(self.account) else {
@@ -132,7 +147,13 @@ impl FlowWriter {
             self.account += 1;
             self.flow = 0;
         }
-        self.family < SOURCES.len()
+        self.source().is_some()
+    }
+
+    /// The present family and where its samples come from; `None` after the last.
+    fn source(&self) -> Option<&'static (Family, Source)> {
+        let accounts = self.accounts_too.then_some(&OF_ACCOUNTS);
+        OF_FLOWS.iter().chain(accounts.into_iter().flatten()).nth(self.family)
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`text`]: the two formats: headers, escaping, numbers
 //! - [`flows`]: flow and account families from a snapshot, by a cursor that stops when a frame is full
 //! - [`activity`]: what the exporter itself does: requests, errors, reloads
+//! - [`probe`]: the outcome of one probe
 //! - [`process`]: the standard process metrics
 //! - [`mod@registry`]: activity and process through prometheus-client, in both formats
 //! - [`exposition`]: registry and flows as one body
@@ -18,12 +19,14 @@ pub mod activity;
 pub mod catalogue;
 pub mod exposition;
 pub mod flows;
+pub mod probe;
 pub mod process;
 pub mod registry;
 pub mod text;
 
 pub use self::activity::{AccountActivity, Activity};
 pub use self::exposition::Exposition;
+pub use self::probe::probe_registry;
 pub use self::registry::registry;
 pub use self::text::Format;
 

@@ -2,25 +2,26 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fetch::{Access, Fetched, Order};
 use super::journal::Journal;
-use super::limits::Ticket;
+use super::limits::{Limits, Ticket};
 use super::refusal::{Refusals, Turn};
 use super::schedule::{Due, Schedule};
-use crate::api::Error;
+use crate::api::{Client, Error};
 use crate::clock::SharedClock;
 use crate::metrics::Activity;
-use crate::model::{FailureReason, FlowInfo, KeyId, Outcome};
-use crate::store::Store;
+use crate::model::{AccountName, FailureReason, FlowInfo, KeyId, Outcome};
+use crate::store::{FlowRecord, Store};
 
 /// An upstream that does not page its nodes is not asked for further pages for so long.
 const PAGING_PAUSE: Duration = Duration::from_secs(3600);
@@ -29,6 +30,10 @@ const PAGING_PAUSE: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct AccountPoller {
     access: Arc<Access>,
+    /// The access in force, for probes.
+    door: Arc<Mutex<Arc<Access>>>,
+    /// What the limits in force were made from: rate and concurrency.
+    limited_by: (f64, usize),
     store: Arc<Store>,
     activity: Arc<Activity>,
     clock: SharedClock,
@@ -43,6 +48,54 @@ pub(super) struct AccountPoller {
     foreign_keys: HashMap<KeyId, i64>,
 }
 
+/// What the configuration says of an account, ready for use. Its flows are those that the store tracks.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) account: AccountName,
+    pub(super) client: Client,
+    pub(super) rate_limit: f64,
+    pub(super) max_concurrent_requests: usize,
+    pub(super) terminal_poll_interval: Duration,
+}
+
+/// A new configuration for an account that goes on.
+#[derive(Debug)]
+pub(super) struct Update {
+    pub(super) settings: Settings,
+    /// Flows that are not polled any more, as they were last known.
+    pub(super) gone: Vec<Arc<FlowRecord>>,
+}
+
+/// What an account is told while it polls.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Go on with a new configuration.
+    Update(Box<Update>),
+    /// A probe has ended: what it says of us, and of the clocks.
+    Probed(Standing, Option<f64>),
+}
+
+/// What the end of a request says of our standing with the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It refuses our credentials or our address.
+    Refused(FailureReason),
+    /// It knows us.
+    Accepted,
+    /// No answer of the API: nothing.
+    Unsaid,
+}
+
+impl Standing {
+    pub(super) fn of<T>(result: &Result<T, Error>) -> Self {
+        match result {
+            Err(Error::Code(code)) if code.refuses_us() => Self::Refused(FailureReason::Api(*code)),
+            Ok(_) | Err(Error::Code(_)) => Self::Accepted,
+            Err(_) => Self::Unsaid,
+        }
+    }
+}
+
 /// A poll that has ended; `None` where it ended in a bug.
 #[derive(Debug)]
 struct Ended {
@@ -52,23 +105,28 @@ struct Ended {
 }
 
 impl AccountPoller {
-    pub(super) fn new(
-        access: Access,
-        rate_limit: f64,
-        flows: &[FlowInfo],
-        terminal_poll_interval: Duration,
-        store: Arc<Store>,
-        activity: Arc<Activity>,
-        clock: SharedClock,
-    ) -> Self {
+    /// Prepares the polling of an account whose flows are in the store.
+    pub(super) fn new(settings: Settings, store: Arc<Store>, activity: Arc<Activity>, clock: SharedClock) -> Self {
         let now = Instant::now();
+        let Settings {
+            account,
+            client,
+            rate_limit,
+            max_concurrent_requests,
+            terminal_poll_interval,
+        } = settings;
         let mut schedule = Schedule::new(now, rate_limit);
-        for flow in flows {
-            schedule.add(flow.key_id, flow.poll_interval, now);
+        for flow in store.account(&account).iter().flat_map(|account| &account.flows) {
+            schedule.add(flow.info.key_id, flow.info.poll_interval, now);
         }
-        let journal = Journal::new(access.account.clone());
+        let journal = Journal::new(account.clone());
+        let limits = Arc::new(Limits::new(rate_limit, max_concurrent_requests));
+        let access = Access::new(account.clone(), client, limits, activity.account(&account));
+        let access = Arc::new(access);
         let poller = Self {
-            access: Arc::new(access),
+            door: Arc::new(Mutex::new(Arc::clone(&access))),
+            access,
+            limited_by: (rate_limit, max_concurrent_requests),
             store,
             activity,
             clock,
@@ -84,11 +142,17 @@ impl AccountPoller {
         poller
     }
 
-    /// Polls until told to stop. Polls under way are given up then: an answer that nobody will see is not worth waiting for.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
-        let access = Arc::clone(&self.access);
+    /// The access in force at any time.
+    pub(super) fn door(&self) -> Arc<Mutex<Arc<Access>>> {
+        Arc::clone(&self.door)
+    }
+
+    /// Polls until told to stop, or until nobody is left to send a new configuration. Polls under way are given up then: an answer that
+    /// nobody will see is not worth waiting for.
+    pub(super) async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>, stop: CancellationToken) {
         self.warn_of_budget();
         loop {
+            let access = Arc::clone(&self.access);
             let next = self.next_turn();
             let now = Instant::now();
             if next.is_some_and(|next| next <= now) && self.skips(now) {
@@ -100,6 +164,11 @@ impl AccountPoller {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                message = messages.recv() => match message {
+                    Some(Message::Update(update)) => self.update(*update),
+                    Some(Message::Probed(standing, skew)) => self.learn(standing, skew, now),
+                    None => break,
+                },
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     // A task that was aborted or has panicked outside the poll itself cannot come back to the schedule.
                     if let Ok(ended) = ended {
@@ -110,6 +179,43 @@ impl AccountPoller {
                 () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some_and(|next| next > now) => {}
             }
         }
+    }
+
+    /// Goes on with a new configuration. Polls under way end as they began.
+    fn update(&mut self, update: Update) {
+        let now = Instant::now();
+        let Update { settings, gone } = update;
+        let limited_by = (settings.rate_limit, settings.max_concurrent_requests);
+        let limits = if limited_by == self.limited_by {
+            Arc::clone(&self.access.limits)
+        } else {
+            Arc::new(Limits::new(settings.rate_limit, settings.max_concurrent_requests))
+        };
+        self.limited_by = limited_by;
+        self.access = Arc::new(self.access.renewed(settings.client, limits));
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&self.access);
+        self.terminal_poll_interval = settings.terminal_poll_interval;
+        // New credentials deserve a try at once.
+        let was_blocked = std::mem::take(&mut self.refusals).blocked();
+        if was_blocked {
+            self.store
+                .update_account(&self.access.account, |account| account.blocked = false);
+            self.journal.unblocked();
+        }
+        let terminal = self.terminal_poll_interval;
+        let account = self.store.account(&self.access.account);
+        let flows = account.iter().flat_map(|account| &account.flows);
+        let wanted = flows.map(|flow| (flow.info.key_id, flow.base_interval(terminal)));
+        self.schedule.replace(wanted, settings.rate_limit, was_blocked, now);
+        for flow in gone {
+            self.paging_paused.remove(&flow.info.key_id);
+            self.foreign_keys.remove(&flow.info.key_id);
+            if let Some(failure) = flow.failure {
+                self.journal.forget(failure.reason);
+            }
+        }
+        self.publish_budget();
+        self.warn_of_budget();
     }
 
     /// When there is something to do next: the flow that is due first, or the next probe of a blocked account.
@@ -146,6 +252,7 @@ impl AccountPoller {
             interval: self
                 .base_interval(key_id)
                 .mul_f64(self.schedule.budget_ratio().max(1.0)),
+            hurry: false,
             paging: self.paging_paused.get(&key_id).is_none_or(|until| *until <= now),
         };
         let access = Arc::clone(&self.access);
@@ -174,7 +281,10 @@ impl AccountPoller {
             }
             Some(fetched) => {
                 requests = fetched.requests;
-                self.learn(&fetched, key_id, now);
+                self.learn(Standing::of(&fetched.result), fetched.clock_skew_seconds, now);
+                if let Some(flow) = self.info(key_id) {
+                    self.note(&fetched, &flow, now);
+                }
                 match fetched.result {
                     Ok(report) => {
                         let change = self
@@ -191,28 +301,17 @@ impl AccountPoller {
         self.plan(due, key_id, requests, now);
     }
 
-    /// Draws from a poll what concerns the account as a whole.
-    fn learn(&mut self, fetched: &Fetched, key_id: KeyId, now: Instant) {
-        if fetched.clock_skew_seconds.is_some() {
-            let skew = fetched.clock_skew_seconds;
+    /// Draws from the end of a request what concerns the account as a whole.
+    fn learn(&mut self, standing: Standing, clock_skew_seconds: Option<f64>, now: Instant) {
+        if clock_skew_seconds.is_some() {
+            let account = &self.access.account;
             self.store
-                .update_account(&self.access.account, |account| account.clock_skew_seconds = skew);
+                .update_account(account, |account| account.clock_skew_seconds = clock_skew_seconds);
         }
-        if fetched.ignores_paging
-            && let Some(flow) = self.info(key_id)
-        {
-            self.paging_paused.insert(key_id, now + PAGING_PAUSE);
-            self.journal.ignores_paging(&flow);
-        }
-        if let (Some(answered), Some(flow)) = (fetched.foreign_key, self.info(key_id))
-            && self.foreign_keys.insert(key_id, answered) != Some(answered)
-        {
-            self.journal.foreign(&flow, answered);
-        }
-        let turn = match &fetched.result {
-            Err(Error::Code(code)) if code.refuses_us() => self.refusals.refused(now),
-            Ok(_) | Err(Error::Code(_)) => self.refusals.accepted(now),
-            Err(_) => None, // No answer of the API: it says nothing of our credentials.
+        let turn = match standing {
+            Standing::Refused(_) => self.refusals.refused(now),
+            Standing::Accepted => self.refusals.accepted(now),
+            Standing::Unsaid => None,
         };
         let Some(turn) = turn else {
             return;
@@ -221,10 +320,23 @@ impl AccountPoller {
         self.access.blocked.store(blocked, Ordering::Relaxed);
         self.store
             .update_account(&self.access.account, |account| account.blocked = blocked);
-        match (turn, &fetched.result) {
+        match (turn, standing) {
             (Turn::Resumed(after), _) => self.journal.resumed(after),
-            (Turn::Blocked, Err(error)) => self.journal.blocked(error.reason()),
-            (Turn::Blocked, Ok(_)) => {}
+            (Turn::Blocked, Standing::Refused(reason)) => self.journal.blocked(reason),
+            (Turn::Blocked, _) => {}
+        }
+    }
+
+    /// Notes what is strange about a flow's answer.
+    fn note(&mut self, fetched: &Fetched, flow: &FlowInfo, now: Instant) {
+        if fetched.ignores_paging {
+            self.paging_paused.insert(flow.key_id, now + PAGING_PAUSE);
+            self.journal.ignores_paging(flow);
+        }
+        if let Some(answered) = fetched.foreign_key
+            && self.foreign_keys.insert(flow.key_id, answered) != Some(answered)
+        {
+            self.journal.foreign(flow, answered);
         }
     }
 

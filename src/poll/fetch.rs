@@ -1,7 +1,7 @@
 //! One poll of one flow: the request, its retries, the correction of the clock, the further pages of nodes.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
@@ -28,7 +28,7 @@ const CLOCK_TOLERANCE_SECONDS: f64 = 60.0;
 pub(super) struct Access {
     pub(super) account: AccountName,
     pub(super) client: Client,
-    pub(super) limits: Limits,
+    pub(super) limits: Arc<Limits>,
     pub(super) activity: AccountActivity,
     /// Set while the vendor refuses us: nothing is retried then.
     pub(super) blocked: AtomicBool,
@@ -59,10 +59,12 @@ pub(super) struct Order {
     pub(super) interval: Duration,
     /// Whether further pages of nodes may be asked for.
     pub(super) paging: bool,
+    /// Whether the first request, too, must have ended by the end of the interval: somebody is waiting for it.
+    pub(super) hurry: bool,
 }
 
 impl Access {
-    pub(super) fn new(account: AccountName, client: Client, limits: Limits, activity: AccountActivity) -> Self {
+    pub(super) fn new(account: AccountName, client: Client, limits: Arc<Limits>, activity: AccountActivity) -> Self {
         Self {
             account,
             client,
@@ -70,6 +72,23 @@ impl Access {
             activity,
             blocked: AtomicBool::new(false),
             clock_offset: AtomicI64::new(0),
+        }
+    }
+
+    /// Whether the vendor refuses us at present.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// The same account after a reload: what was learnt of the clocks stays.
+    pub(super) fn renewed(&self, client: Client, limits: Arc<Limits>) -> Self {
+        Self {
+            account: self.account.clone(),
+            client,
+            limits,
+            activity: self.activity.clone(),
+            blocked: AtomicBool::new(false),
+            clock_offset: AtomicI64::new(self.clock_offset.load(Ordering::Relaxed)),
         }
     }
 
@@ -193,7 +212,7 @@ impl Poll<'_> {
         let attempt = || self.attempt(page, ticket.take(), std::mem::replace(&mut retry, true));
         attempt
             .retry(retries)
-            .when(|error| error.is_transient() && !self.access.blocked.load(Ordering::Relaxed))
+            .when(|error| error.is_transient() && !self.access.is_blocked())
             .adjust(|error, backoff| wait_before_retry(error, backoff?, self.deadline))
             .notify(|_, _| self.access.activity.retry(Endpoint::QueryDetail))
             .await
@@ -225,7 +244,7 @@ impl Poll<'_> {
         offset: ClockOffset,
     ) -> Result<FlowPage, Error> {
         let left = |now| {
-            if retry {
+            if retry || self.order.hurry {
                 self.deadline.saturating_duration_since(now)
             } else {
                 Duration::MAX

@@ -153,6 +153,25 @@ impl Journal {
         );
     }
 
+    /// A new configuration was loaded while the vendor refused us: it deserves a try.
+    pub(super) fn unblocked(&mut self) {
+        self.blocked = false;
+        tracing::info!(
+            account = &*self.account,
+            "the account was blocked: with the new configuration it is asked again"
+        );
+    }
+
+    /// A flow that failed for this reason is not polled any more.
+    pub(super) fn forget(&mut self, reason: FailureReason) {
+        if let Some(failing) = self.failing.get_mut(reason.label()) {
+            failing.flows = failing.flows.saturating_sub(1);
+            if failing.flows == 0 {
+                self.failing.remove(reason.label());
+            }
+        }
+    }
+
     /// A poll ended in a bug of ours.
     pub(super) fn panicked(&self, flow: &FlowInfo) {
         tracing::error!(account = &*self.account, key_id = %flow.key_id, "a poll ended in a bug; the flow is polled again at its next turn");

@@ -7,7 +7,7 @@
 //! Where the flows together ask for more than the account's rate, all intervals are stretched by the same factor.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,9 +17,12 @@ use crate::model::KeyId;
 /// The fractional part of the golden ratio: consecutive multiples, modulo 1, are as evenly spread as any sequence can be.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
-/// A flow's place in the schedule.
+/// A flow's place in the schedule. A place may be given to another flow after a reload; then it has another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Slot(u32);
+pub(super) struct Slot {
+    index: u32,
+    generation: u32,
+}
 
 /// A flow that is due, or will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,12 +33,14 @@ pub(super) struct Due {
     pub(super) slot: Slot,
 }
 
+/// What stands in a place.
 #[derive(Debug)]
 struct Planned {
     key_id: KeyId,
     interval: Duration,
-    /// Requests that one poll takes: more than 1 where the nodes come in pages.
+    /// Requests that one poll takes: more than 1 where the nodes come in pages. 0 where the place is free.
     requests: u32,
+    generation: u32,
 }
 
 /// The schedule of one account.
@@ -45,6 +50,8 @@ pub(super) struct Schedule {
     /// Requests per second that the account may send.
     rate: f64,
     flows: Vec<Planned>,
+    /// Places that a reload has emptied.
+    free: Vec<u32>,
     queue: BinaryHeap<Reverse<Due>>,
     /// How many requests go out once per each interval: the demand is summed from it anew each time, so it cannot drift.
     demand: BTreeMap<Duration, u64>,
@@ -57,6 +64,7 @@ impl Schedule {
             epoch,
             rate,
             flows: Vec::new(),
+            free: Vec::new(),
             queue: BinaryHeap::new(),
             demand: BTreeMap::new(),
         }
@@ -64,20 +72,106 @@ impl Schedule {
 
     /// Adds a flow that is due at once.
     pub(super) fn add(&mut self, key_id: KeyId, interval: Duration, now: Instant) {
-        let Ok(index) = u32::try_from(self.flows.len()) else {
-            return; // Four thousand million flows in one account: no configuration file holds them.
-        };
-        let requests = 1;
-        self.flows.push(Planned {
+        let planned = |generation| Planned {
             key_id,
             interval,
-            requests,
+            requests: 1,
+            generation,
+        };
+        let slot = match self.free.pop() {
+            Some(index) => {
+                let Some(place) = self.flows.get_mut(index as usize) else {
+                    return;
+                };
+                *place = planned(place.generation);
+                Slot {
+                    index,
+                    generation: place.generation,
+                }
+            }
+            None => {
+                let Ok(index) = u32::try_from(self.flows.len()) else {
+                    return; // Four thousand million flows in one account: no configuration file holds them.
+                };
+                self.flows.push(planned(0));
+                Slot { index, generation: 0 }
+            }
+        };
+        *self.demand.entry(interval).or_default() += 1;
+        self.queue.push(Reverse(Due { at: now, slot }));
+    }
+
+    /// Takes over a new configuration: `wanted` are all flows with the intervals that they ask for from now on. Flows that stay keep
+    /// their place and their next poll, unless a new interval asks for an earlier one; new ones are due at once, and so is everything
+    /// where `all_at_once`. A poll under way of a flow that has gone comes back to nothing.
+    pub(super) fn replace(
+        &mut self,
+        wanted: impl IntoIterator<Item = (KeyId, Duration)>,
+        rate: f64,
+        all_at_once: bool,
+        now: Instant,
+    ) {
+        self.rate = rate;
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let mut new: HashMap<_, _> = wanted.iter().copied().collect();
+        let mut changed = HashSet::new();
+        for index in 0..self.flows.len() {
+            let Some(flow) = self.flows.get_mut(index).filter(|flow| flow.requests > 0) else {
+                continue;
+            };
+            let (before, requests) = (flow.interval, flow.requests);
+            match new.remove(&flow.key_id) {
+                Some(interval) if interval == before => {}
+                Some(interval) => {
+                    flow.interval = interval;
+                    changed.insert(index);
+                    *self.demand.entry(interval).or_default() += u64::from(requests);
+                    self.forget_demand(before, requests);
+                }
+                None => {
+                    flow.requests = 0;
+                    flow.generation = flow.generation.wrapping_add(1);
+                    self.free.extend(u32::try_from(index));
+                    self.forget_demand(before, requests);
+                }
+            }
+        }
+        let queue = std::mem::take(&mut self.queue);
+        let stays = queue.into_iter().filter_map(|Reverse(due)| {
+            let flow = self.planned(due.slot)?;
+            let earlier = match () {
+                () if all_at_once => now,
+                () if changed.contains(&(due.slot.index as usize)) => {
+                    self.grid_point(now, flow.interval.mul_f64(self.stretch()), phase(due.slot))
+                }
+                () => due.at,
+            };
+            Some(Reverse(Due {
+                at: due.at.min(earlier),
+                slot: due.slot,
+            }))
         });
-        *self.demand.entry(interval).or_default() += u64::from(requests);
-        self.queue.push(Reverse(Due {
-            at: now,
-            slot: Slot(index),
-        }));
+        self.queue = stays.collect();
+        for (key_id, interval) in wanted {
+            // A key that is wanted twice is taken once.
+            if new.remove(&key_id).is_some() {
+                self.add(key_id, interval, now);
+            }
+        }
+    }
+
+    fn planned(&self, slot: Slot) -> Option<&Planned> {
+        let flow = self.flows.get(slot.index as usize)?;
+        (flow.requests > 0 && flow.generation == slot.generation).then_some(flow)
+    }
+
+    fn forget_demand(&mut self, interval: Duration, requests: u32) {
+        if let Some(count) = self.demand.get_mut(&interval) {
+            *count = count.saturating_sub(u64::from(requests));
+            if *count == 0 {
+                self.demand.remove(&interval);
+            }
+        }
     }
 
     /// The flow that has been due longest, or will be due first.
@@ -88,25 +182,24 @@ impl Schedule {
     /// Takes the flow of [`Self::peek`] out; it comes back by [`Self::again`].
     pub(super) fn take(&mut self) -> Option<(Due, KeyId)> {
         let Reverse(due) = self.queue.pop()?;
-        Some((due, self.flows.get(due.slot.0 as usize)?.key_id))
+        Some((due, self.planned(due.slot)?.key_id))
     }
 
     /// Plans the next poll of a flow whose last one was due at `due` and has ended, with the interval that it asks for and the
     /// requests that it takes from now on.
     pub(super) fn again(&mut self, due: Due, interval: Duration, requests: u32, now: Instant) {
-        let Some(flow) = self.flows.get_mut(due.slot.0 as usize) else {
-            return;
+        let Some(flow) = self.planned(due.slot) else {
+            return; // A reload has removed the flow meanwhile.
         };
-        if (flow.interval, flow.requests) != (interval, requests) {
-            if let Some(count) = self.demand.get_mut(&flow.interval) {
-                *count = count.saturating_sub(u64::from(flow.requests));
-                if *count == 0 {
-                    self.demand.remove(&flow.interval);
-                }
+        let before = (flow.interval, flow.requests);
+        let requests = requests.max(1);
+        if before != (interval, requests) {
+            if let Some(flow) = self.flows.get_mut(due.slot.index as usize) {
+                flow.interval = interval;
+                flow.requests = requests;
             }
             *self.demand.entry(interval).or_default() += u64::from(requests);
-            flow.interval = interval;
-            flow.requests = requests;
+            self.forget_demand(before.0, before.1);
         }
         let effective = interval.mul_f64(self.stretch());
         // Half an interval keeps the grid's next point from following at once where the interval has just changed.
@@ -132,7 +225,7 @@ impl Schedule {
 
     /// How many flows there are.
     pub(super) fn len(&self) -> usize {
-        self.flows.len()
+        self.flows.len() - self.free.len()
     }
 
     fn stretch(&self) -> f64 {
@@ -152,7 +245,7 @@ impl Schedule {
 
 /// The phase of a flow, in 0..1.
 fn phase(slot: Slot) -> f64 {
-    (f64::from(slot.0) * GOLDEN).fract()
+    (f64::from(slot.index) * GOLDEN).fract()
 }
 
 #[cfg(test)]
@@ -253,5 +346,68 @@ mod tests {
             // Served one second later than due, each.
             schedule.again(due, MINUTE, 1, due.at + Duration::from_secs(1));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_keeps_the_turns_of_flows_that_stay_and_polls_new_ones_at_once() {
+        let (mut schedule, now) = schedule(3, MINUTE, 5.0);
+        run(&mut schedule, now, MINUTE, MINUTE);
+        let before: Vec<_> = schedule.queue.clone().into_sorted_vec();
+        let later = now + MINUTE + MINUTE / 4;
+        schedule.replace(
+            [1, 3, 4].map(|key| (KeyId::new(key).unwrap(), MINUTE)),
+            5.0,
+            false,
+            later,
+        );
+        let of = |schedule: &Schedule, key: u64| {
+            let due = schedule
+                .queue
+                .iter()
+                .find(|due| schedule.planned(due.0.slot).unwrap().key_id.get() == key);
+            due.map(|due| due.0.at)
+        };
+        assert_eq!(of(&schedule, 4), Some(later));
+        assert_eq!(of(&schedule, 2), None);
+        assert_eq!(schedule.len(), 3);
+        for due in before {
+            let key = schedule.planned(due.0.slot).map(|flow| flow.key_id.get());
+            // Flow 2's place is flow 4's now, so its old turn belongs to nobody.
+            assert!(key.is_none() || of(&schedule, key.unwrap()) == Some(due.0.at));
+        }
+        assert!((schedule.budget_ratio() - 3.0 / 60.0 / 5.0).abs() < 1e-9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shorter_interval_takes_effect_at_once_and_a_longer_one_after_the_next_poll() {
+        let (mut schedule, now) = schedule(1, MINUTE * 60, 5.0);
+        run(&mut schedule, now, MINUTE, MINUTE * 60);
+        schedule.replace([(KeyId::new(1).unwrap(), MINUTE)], 5.0, false, now + MINUTE);
+        assert!(schedule.peek().unwrap().at <= now + MINUTE * 2);
+        let before = schedule.peek().unwrap();
+        schedule.replace([(KeyId::new(1).unwrap(), MINUTE * 60)], 5.0, false, now + MINUTE);
+        assert_eq!(schedule.peek(), Some(before));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_under_way_of_a_flow_that_has_gone_comes_back_to_nothing() {
+        let (mut schedule, now) = schedule(1, MINUTE, 5.0);
+        let (due, key_id) = schedule.take().unwrap();
+        schedule.replace([], 5.0, false, now);
+        // The same flow comes back before its old poll has ended: it must not be polled twice from then on.
+        schedule.replace([(key_id, MINUTE)], 5.0, false, now);
+        schedule.again(due, MINUTE, 1, now);
+        assert_eq!(schedule.queue.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_reloads_leave_no_places_behind() {
+        let (mut schedule, now) = schedule(10, MINUTE, 5.0);
+        for round in 1..=1000 {
+            let keys = (round..round + 10).map(|key| (KeyId::new(key).unwrap(), MINUTE));
+            schedule.replace(keys, 5.0, false, now);
+        }
+        assert_eq!((schedule.len(), schedule.queue.len()), (10, 10));
+        assert!(schedule.flows.len() <= 20);
     }
 }

@@ -15,31 +15,29 @@ use crate::store::{Snapshot, Store};
 #[derive(Debug, Clone)]
 pub struct Health {
     store: Arc<Store>,
-    request_timeout: Duration,
     /// Set once every flow was tried: readiness is about the start, and is never taken back. An outage of the upstream must not make
     /// Prometheus lose the target.
     ready: Arc<AtomicBool>,
 }
 
 impl Health {
-    /// Judges by the store; `request_timeout` is how long a single request may take.
-    pub fn new(store: Arc<Store>, request_timeout: Duration) -> Self {
+    /// Judges by the store.
+    pub fn new(store: Arc<Store>) -> Self {
         Self {
             store,
-            request_timeout,
             ready: Arc::default(),
         }
     }
 
     /// Whether polling works: a poll has ended, well or badly, within three of the shortest interval plus one request's time; or there
     /// is nothing to poll. A dead-man switch, not a mirror of the upstream's health.
-    fn healthy(&self) -> bool {
+    pub fn healthy(&self) -> bool {
         let snapshot = self.store.snapshot();
         let Some(interval) = shortest_interval(&snapshot) else {
             return true;
         };
         let silence = snapshot.taken.saturating_duration_since(snapshot.last_poll_ended);
-        silence <= interval * 3 + self.request_timeout
+        silence <= interval * 3 + snapshot.policy.request_timeout
     }
 
     /// Whether every flow has been tried once since the start.
@@ -106,12 +104,11 @@ mod tests {
     use crate::model::{FailureReason, FlowInfo, KeyId, Outcome};
     use crate::store::{AccountFlows, Policy};
 
-    const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
     fn health(flows: u64) -> Health {
         let policy = Policy {
             stale_after: Duration::from_secs(300),
             terminal_poll_interval: Duration::from_secs(900),
+            request_timeout: Duration::from_secs(10),
         };
         let infos = (1..=flows).map(|key_id| FlowInfo {
             key_id: KeyId::new(key_id).unwrap(),
@@ -119,8 +116,7 @@ mod tests {
             labels: Box::default(),
             poll_interval: Duration::from_secs(60),
         });
-        let store = Store::new(policy, [AccountFlows::new("main".into(), infos)]);
-        Health::new(Arc::new(store), REQUEST_TIMEOUT)
+        Health::new(Arc::new(Store::new(policy, [AccountFlows::new("main".into(), infos)])))
     }
 
     fn poll_ends(health: &Health, key_id: u64) {

@@ -90,18 +90,39 @@ async fn scrape(State(scrapes): State<Scrapes>, headers: HeaderMap) -> Response 
         },
     };
     let format = negotiate::format(&headers);
-    let encoding = negotiate::encoding(&headers);
-    match answer(&scrapes, format, encoding, permit) {
-        Ok(response) => response,
+    answer(scrapes.exposition(format), format, &headers, permit)
+}
+
+/// An exposition as an answer in this format, compressed as the client asks; `permit` is held until it is out.
+pub(super) fn answer(
+    exposition: Result<Exposition, fmt::Error>,
+    format: Format,
+    headers: &HeaderMap,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Response {
+    let encoding = negotiate::encoding(headers);
+    let body = exposition
+        .map_err(Unanswered::from)
+        .and_then(|exposition| Ok(ScrapeBody::new(exposition, encoding, permit)?));
+    match body {
+        Ok(body) => respond(body, format, encoding),
         Err(error) => {
-            tracing::error!(%error, "/metrics could not be written");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The metrics could not be written; the log says why.\n",
-            )
-                .into_response()
+            tracing::error!(error = error.to_string(), "the metrics could not be written");
+            let sentence = "The metrics could not be written; the log says why.\n";
+            (StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
         }
     }
+}
+
+fn respond(body: ScrapeBody, format: Format, encoding: Encoding) -> Response {
+    let mut response = Response::new(Body::new(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if let Some(encoding) = encoding.content_encoding() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    response
 }
 
 /// Why there is no answer. Both are bugs or worse, so they are told apart only for the log.
@@ -111,23 +132,6 @@ enum Unanswered {
     Registry(#[from] fmt::Error),
     #[error("the compressor cannot be set up: {0}")]
     Compressor(#[from] std::io::Error),
-}
-
-fn answer(
-    scrapes: &Scrapes,
-    format: Format,
-    encoding: Encoding,
-    permit: Option<OwnedSemaphorePermit>,
-) -> Result<Response, Unanswered> {
-    let body = ScrapeBody::new(scrapes.exposition(format)?, encoding, permit)?;
-    let mut response = Response::new(Body::new(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    if let Some(encoding) = encoding.content_encoding() {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-    }
-    Ok(response)
 }
 
 /// Where the metrics are: a path that the router takes and that no other page has.
@@ -214,6 +218,7 @@ mod tests {
             crate::store::Policy {
                 stale_after: std::time::Duration::from_secs(300),
                 terminal_poll_interval: std::time::Duration::from_secs(900),
+                request_timeout: std::time::Duration::from_secs(10),
             },
             [],
         ));

@@ -8,6 +8,9 @@
 //! - `auth`: passwords, checked at a bounded cost
 //! - [`config`]: the web-config file
 //! - [`health`]: `/-/healthy` and `/-/ready`
+//! - [`lifecycle`][]: `/-/reload`
+//! - [`probe`]: one flow fetched now
+//! - [`running`][]: `/config`
 //! - [`status`]: the page for people
 
 mod auth;
@@ -16,8 +19,11 @@ pub mod config;
 mod connections;
 pub mod guard;
 pub mod health;
+pub mod lifecycle;
 pub mod metrics;
 pub mod negotiate;
+pub mod probe;
+pub mod running;
 pub mod server;
 pub mod status;
 
@@ -30,5 +36,8 @@ pub async fn not_found() -> (StatusCode, &'static str) {
 
 /// Answers a method that a path does not take. The `Allow` header says which it does.
 pub async fn method_not_allowed() -> (StatusCode, &'static str) {
-    (StatusCode::METHOD_NOT_ALLOWED, "This page is for GET and HEAD.\n")
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This page does not take this method; the Allow header says which it takes.\n",
+    )
 }

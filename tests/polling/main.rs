@@ -12,6 +12,10 @@ mod credentials;
 #[cfg(test)]
 mod paging;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod schedule;

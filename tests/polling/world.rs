@@ -13,9 +13,9 @@ use laaffic_exporter::clock::{Clock, SharedClock};
 use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, Format, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
-use laaffic_exporter::poll::{PollError, Poller};
+use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
 use laaffic_exporter::simulator::{self, Fault, Flow, FlowState, Manner, Plan, Scope, Settings, Trouble, Vendor};
-use laaffic_exporter::store::{AccountFlows, Policy, Store};
+use laaffic_exporter::store::{Policy, Store};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -130,7 +130,6 @@ pub(crate) fn code(code: i64) -> Fault {
 }
 
 /// Everything between configuration and scrape.
-#[derive(Debug)]
 pub(crate) struct World {
     pub(crate) vendor: Vendor,
     pub(crate) wire: Arc<Wire>,
@@ -138,6 +137,10 @@ pub(crate) struct World {
     pub(crate) started: Instant,
     store: Arc<Store>,
     registry: prometheus_client::registry::Registry,
+    clock: SharedClock,
+    connect: Box<Connect>,
+    handle: PollerHandle,
+    pub(crate) prober: Prober,
     _stop: DropGuard,
 }
 
@@ -172,28 +175,18 @@ impl World {
             router: vendor.router(),
             ..Wire::default()
         });
-        let config = Config {
-            terminal_poll_interval: MINUTE * 15,
-            request_timeout: Duration::from_secs(10),
-            stale_after: MINUTE * 5,
-            accounts: setups.iter().map(account).collect(),
-        };
-        let policy = Policy {
-            stale_after: config.stale_after,
-            terminal_poll_interval: config.terminal_poll_interval,
-        };
+        let config = config(&setups);
         let activity = Arc::new(Activity::new(
             config.accounts.iter().map(|account| account.name.clone()),
             clock.now(),
         ));
-        let tracked = config
-            .accounts
-            .iter()
-            .map(|account| AccountFlows::new(account.name.clone(), account.flows.clone()));
-        let store = Arc::new(Store::new(policy, tracked));
         let over: Arc<dyn Transport> = wire.clone();
-        let connect = move |_: &Account, _: &Config| Ok(Arc::clone(&over));
-        let poller = Poller::new(&config, &store, &activity, &clock, &connect).unwrap();
+        let connect: Box<Connect> = Box::new(move |_: &Account, _: &Config| Ok(Arc::clone(&over)));
+        let store = Arc::new(Store::new(Policy::default(), []));
+        let plan = PollPlan::new(config, &clock, &*connect).unwrap();
+        let poller = Poller::new(plan, Arc::clone(&store), Arc::clone(&activity), clock.clone());
+        let handle = poller.handle();
+        let prober = poller.prober();
         let stop = CancellationToken::new();
         let polling = tokio::spawn(poller.run(stop.clone()));
         let world = Self {
@@ -203,9 +196,19 @@ impl World {
             started: Instant::now(),
             store,
             registry: registry(&activity),
+            clock,
+            connect,
+            handle,
+            prober,
             _stop: stop.drop_guard(),
         };
         (world, polling)
+    }
+
+    /// Goes over to these accounts; what is new in them the vendor does not know by itself.
+    pub(crate) async fn reload(&self, setups: &[Setup]) {
+        let plan = PollPlan::new(config(setups), &self.clock, &*self.connect).unwrap();
+        self.handle.apply(plan).await.unwrap();
     }
 
     /// Lets this much time pass.
@@ -216,24 +219,7 @@ impl World {
 
     /// A scrape, as series and values.
     pub(crate) fn scrape(&self) -> Samples {
-        let mut exposition = Exposition::new(&self.registry, self.store.snapshot(), Format::Classic).unwrap();
-        let mut body = Vec::new();
-        loop {
-            let mut frame = Vec::new();
-            let more = exposition.fill(&mut frame);
-            body.extend(frame);
-            if !more {
-                break;
-            }
-        }
-        let text = String::from_utf8(body).unwrap();
-        let samples = text.lines().filter(|line| !line.starts_with('#'));
-        Samples(
-            samples
-                .map(|line| line.rsplit_once(' ').unwrap())
-                .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
-                .collect(),
-        )
+        Samples::read(Exposition::new(&self.registry, self.store.snapshot(), Format::Classic).unwrap())
     }
 
     /// When requests for this flow arrived, since the start.
@@ -257,6 +243,27 @@ pub(crate) fn gaps(times: &[Duration]) -> Vec<Duration> {
 pub(crate) struct Samples(HashMap<String, f64>);
 
 impl Samples {
+    /// Reads a whole answer.
+    pub(crate) fn read(mut exposition: Exposition) -> Self {
+        let mut body = Vec::new();
+        loop {
+            let mut frame = Vec::new();
+            let more = exposition.fill(&mut frame);
+            body.extend(frame);
+            if !more {
+                break;
+            }
+        }
+        let text = String::from_utf8(body).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let samples = samples.map(|line| line.rsplit_once(' ').unwrap());
+        Self(
+            samples
+                .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
+                .collect(),
+        )
+    }
+
     /// The value of a series, written as in the exposition.
     pub(crate) fn get(&self, series: &str) -> Option<f64> {
         self.0.get(series).copied()
@@ -324,6 +331,15 @@ pub(crate) fn vendor_account(setup: &Setup) -> simulator::Account {
         api_secret: format!("secret-of-{}", setup.name),
         flows: setup.flows.clone(),
         trouble: None,
+    }
+}
+
+fn config(setups: &[Setup]) -> Config {
+    Config {
+        terminal_poll_interval: MINUTE * 15,
+        request_timeout: Duration::from_secs(10),
+        stale_after: MINUTE * 5,
+        accounts: setups.iter().map(account).collect(),
     }
 }
 

@@ -14,5 +14,6 @@ mod pki;
 mod pressure;
 mod prometheus;
 mod reload;
+mod systemd;
 mod tls;
 mod world;

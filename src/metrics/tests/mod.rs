@@ -24,6 +24,7 @@ use crate::store::{AccountFlows, Policy, Store};
 const POLICY: Policy = Policy {
     stale_after: Duration::from_secs(300),
     terminal_poll_interval: Duration::from_secs(900),
+    request_timeout: Duration::from_secs(10),
 };
 
 /// An account name with everything that needs escaping.

@@ -1,0 +1,216 @@
+//! What polling costs, and what it costs the scrapes.
+//!
+//! `cargo bench --bench poll` measures the release binary against a simulated upstream in this process. The yardstick is this very
+//! program started again as a loop that does nothing but sign, send and decode the same requests.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark may end with a panic, and prints its findings"
+)]
+
+mod support;
+
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use laaffic_exporter::api::{decode, sign};
+use laaffic_exporter::clock::{Clock, SystemClock, unix_seconds};
+use laaffic_exporter::simulator::{Simulator, Vendor};
+use procfs::process::Process;
+use support::{API_KEY, API_SECRET, Exporter, Pace, cpu, median, runtime, upstream};
+use tokio::time::{Instant, MissedTickBehavior};
+
+const FLOWS: u64 = 1_000;
+const CONCURRENT: u64 = 8;
+const WINDOW: Duration = Duration::from_secs(3);
+const ROUNDS: usize = 7;
+
+/// The loop to compare with: as many tasks, each of which asks for one flow after the other, all accounts' flows in turn.
+async fn bare(base_url: String, rate: f64) {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let url = format!("{base_url}/voice/recallFlow/queryDetail");
+    let tasks = (0..CONCURRENT).map(|task| {
+        let (client, url) = (client.clone(), url.clone());
+        tokio::spawn(async move {
+            let api_key = format!("{API_KEY}{}", task % 2);
+            let mut tick = tokio::time::interval(Duration::from_secs_f64(CONCURRENT as f64 / rate));
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            for turn in 0.. {
+                if rate < 1e5 {
+                    tick.tick().await;
+                }
+                let timestamp = unix_seconds(SystemClock.now()) as u64;
+                let request = client
+                    .post(&url)
+                    .header("accept", "application/json")
+                    .header("content-type", "application/json;charset=UTF-8")
+                    .header("api-key", &api_key)
+                    .header("sign", sign(&api_key, API_SECRET, timestamp))
+                    .header("timestamp", timestamp)
+                    .body(format!(r#"{{"keyId":{}}}"#, turn % (FLOWS / 2) + 1));
+                let answer = request.send().await.unwrap().bytes().await.unwrap();
+                std::hint::black_box(decode(&answer).unwrap());
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+struct Bare(Child);
+
+impl Bare {
+    fn start(base_url: &str, rate: f64) -> Self {
+        let program = std::env::current_exe().unwrap();
+        let child = Command::new(program)
+            .args(["--bare", base_url, &rate.to_string()])
+            .spawn();
+        Self(child.unwrap())
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// CPU seconds of a process for each request that the upstream saw during the window, and how many came a second.
+async fn per_request(process: &Process, vendor: &Vendor) -> (f64, f64) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (requests, spent, begin) = (vendor.counts().requests, cpu(process), Instant::now());
+    tokio::time::sleep(WINDOW).await;
+    let (requests, spent) = (vendor.counts().requests - requests, cpu(process) - spent);
+    (
+        spent.as_secs_f64() / requests as f64,
+        requests as f64 / begin.elapsed().as_secs_f64(),
+    )
+}
+
+/// Both sides in turn, at full speed and at a usual pace.
+async fn cost() {
+    println!(
+        "\n| pace | requests a second: bare, exporter | CPU µs a request: bare | exporter | exporter ÷ bare | spread | aimed at |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for (name, rate) in [("full speed", 1e6), ("300 a second", 300.0)] {
+        let simulator = upstream(FLOWS).await;
+        let pace = Pace {
+            interval: "1ms",
+            rate,
+            concurrent: CONCURRENT,
+        };
+        let (mut bare, mut ours, mut rates) = (Vec::new(), Vec::new(), [0.0; 2]);
+        for _ in 0..ROUNDS {
+            let child = Bare::start(&simulator.url(), rate);
+            let process = Process::new(child.0.id().cast_signed()).unwrap();
+            let (cost, reached) = per_request(&process, simulator.vendor()).await;
+            bare.push(cost);
+            rates[0] = reached;
+            drop(child);
+            let exporter = Exporter::start(&simulator.url(), FLOWS, pace);
+            let (cost, reached) = per_request(&exporter.process(), simulator.vendor()).await;
+            ours.push(cost);
+            rates[1] = reached;
+        }
+        assert_all_answered(&simulator);
+        let ratios: Vec<_> = ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
+        let least = ratios.iter().copied().fold(f64::MAX, f64::min);
+        let most = ratios.iter().copied().fold(0.0, f64::max);
+        println!(
+            "| {name} | {:.0}, {:.0} | {:.1} | {:.1} | {:.2} | {least:.2}–{most:.2} | ≤ 1.3 |",
+            rates[0],
+            rates[1],
+            median(bare) * 1e6,
+            median(ours) * 1e6,
+            median(ratios),
+        );
+    }
+}
+
+/// A refusal would be cheaper than an answer, and the comparison would mean nothing.
+fn assert_all_answered(simulator: &Simulator) {
+    let counts = simulator.vendor().counts();
+    let refused: u64 = counts
+        .answers
+        .iter()
+        .filter(|(name, _)| *name != "success")
+        .map(|(_, count)| count)
+        .sum();
+    assert!(refused <= counts.abandoned, "{counts:?}");
+}
+
+/// Scrapes of 10,000 flows in turns of a few seconds: while the program polls 300 times a second, and from one that does not poll.
+async fn disturbance() {
+    const MANY: u64 = 10_000;
+    let simulator = upstream(MANY).await;
+    let pace = |interval, rate| Pace {
+        interval,
+        rate,
+        concurrent: CONCURRENT,
+    };
+    let idle = Exporter::start(&simulator.url(), MANY, pace("3h", 1e6));
+    idle.ready().await;
+    let busy = Exporter::start(&simulator.url(), MANY, pace("1s", 300.0));
+    busy.ready().await;
+    println!(
+        "\n| scrape of 10,000 flows | ms p50: not polling | 300 polls a second | ms p99: not polling | 300 polls a second | p99 ÷ p99 | aimed at |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for encoding in ["identity", "gzip"] {
+        let mut samples = [Vec::new(), Vec::new()];
+        for _ in 0..6 {
+            for (index, exporter) in [&idle, &busy].into_iter().enumerate() {
+                // The one that polls must not take the cores from the other.
+                signal(&busy, if index == 0 { "-STOP" } else { "-CONT" });
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let end = Instant::now() + Duration::from_secs(5);
+                while Instant::now() < end {
+                    let (_, took) = exporter.scrape("text/plain;version=0.0.4", encoding).await.unwrap();
+                    samples[index].push(took.as_secs_f64() * 1e3);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+        let [idle, busy] = samples.map(|mut samples| {
+            samples.sort_unstable_by(f64::total_cmp);
+            (samples[samples.len() / 2], samples[samples.len() * 99 / 100])
+        });
+        let ratio = busy.1 / idle.1;
+        println!(
+            "| {encoding} | {:.1} | {:.1} | {:.1} | {:.1} | {ratio:.2} | ≤ 2 |",
+            idle.0, busy.0, idle.1, busy.1
+        );
+    }
+}
+
+fn signal(exporter: &Exporter, signal: &str) {
+    let id = exporter.process().pid().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--bare") {
+        let (base_url, rate) = (arguments[at + 1].clone(), arguments[at + 2].parse().unwrap());
+        runtime().block_on(bare(base_url, rate));
+    } else if arguments.iter().any(|argument| argument == "--bench") {
+        // Not where `cargo test --benches` only wants to see that it runs.
+        runtime().block_on(async {
+            cost().await;
+            disturbance().await;
+        });
+    }
+}

@@ -1,0 +1,224 @@
+//! Loading the configuration again: check whole, then swap whole; a refused one leaves the old one running.
+//!
+//! One task owns reloads, whatever asks for them: SIGHUP, `/-/reload`, or a file whose content has changed.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::config::{self, Config, LoadError};
+use crate::metrics::Activity;
+use crate::poll::{self, Plan, PollError, PollerHandle};
+use crate::systemd;
+
+/// How often a file that is watched is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The configuration file, and what was loaded from it last.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    path: PathBuf,
+    /// Of the content that was tried last, refused or not: a content is tried once.
+    tried: Option<u64>,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The file has mistakes; one line for each.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// What it names cannot be used.
+    #[error("{0}: {cause}", cause = source_of(.0))]
+    Poll(PollError),
+    /// The exporter is stopping.
+    #[error("the exporter is stopping")]
+    Stopping,
+}
+
+fn source_of(error: &PollError) -> String {
+    std::error::Error::source(error)
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+impl ConfigFile {
+    /// The file at `path`; nothing is read yet.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            tried: None,
+        }
+    }
+
+    /// Reads and checks the file, and the files and environment variables it names.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load(&mut self) -> Result<Config, LoadError> {
+        let content = config::read(&self.path)?;
+        self.tried = Some(digest(&content));
+        config::parse_bytes(&content, &self.path, &|name| std::env::var(name).ok())
+    }
+
+    /// Whether the file's content is not the one that was tried last. A file that cannot be read is none: it may be in the middle of
+    /// being replaced.
+    fn changed(&self) -> bool {
+        config::read(&self.path).is_ok_and(|content| Some(digest(&content)) != self.tried)
+    }
+}
+
+fn digest(content: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Asks for a reload and hears what became of it.
+#[derive(Debug, Clone)]
+pub struct ReloadHandle(mpsc::Sender<oneshot::Sender<Result<(), ReloadError>>>);
+
+impl ReloadHandle {
+    /// Loads the configuration again; returns when it is in force.
+    ///
+    /// # Errors
+    /// If the new configuration is refused; the old one goes on.
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        let (done, result) = oneshot::channel();
+        self.0.send(done).await.map_err(|_| ReloadError::Stopping)?;
+        result.await.map_err(|_| ReloadError::Stopping)?
+    }
+}
+
+/// The task that reloads.
+#[derive(Debug)]
+pub struct Reloader {
+    file: ConfigFile,
+    poller: PollerHandle,
+    activity: Arc<Activity>,
+    clock: SharedClock,
+    hangup: Signal,
+    watch: Option<Interval>,
+    requests: mpsc::Receiver<oneshot::Sender<Result<(), ReloadError>>>,
+    handle: ReloadHandle,
+}
+
+impl Reloader {
+    /// Reloads `file` into this poller; by itself, too, where `watch`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If SIGHUP cannot be listened to.
+    pub fn new(
+        file: ConfigFile,
+        watch: bool,
+        poller: PollerHandle,
+        activity: Arc<Activity>,
+        clock: SharedClock,
+    ) -> io::Result<Self> {
+        let (sender, requests) = mpsc::channel(1);
+        let watch = watch.then(|| {
+            let mut interval = tokio::time::interval(WATCH_INTERVAL);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            interval
+        });
+        Ok(Self {
+            file,
+            poller,
+            activity,
+            clock,
+            hangup: signal(SignalKind::hangup())?,
+            watch,
+            requests,
+            handle: ReloadHandle(sender),
+        })
+    }
+
+    /// Where reloads are asked for.
+    pub fn handle(&self) -> ReloadHandle {
+        self.handle.clone()
+    }
+
+    /// Serves reloads one after the other until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let asked = tokio::select! {
+                () = stop.cancelled() => return,
+                Some(()) = self.hangup.recv() => None,
+                Some(asked) = self.requests.recv() => Some(asked),
+                () = tick(&mut self.watch) => {
+                    if !self.changed().await {
+                        continue;
+                    }
+                    None
+                }
+            };
+            let result = self.reload().await;
+            if let Some(asked) = asked {
+                // Whoever asked may have gone; the outcome is in the log and in the metrics.
+                let _ = asked.send(result);
+            }
+        }
+    }
+
+    async fn changed(&self) -> bool {
+        let file = self.file.clone();
+        tokio::task::spawn_blocking(move || file.changed())
+            .await
+            .unwrap_or(false)
+    }
+
+    async fn reload(&mut self) -> Result<(), ReloadError> {
+        systemd::reloading();
+        let result = self.load_and_apply().await;
+        // A refused one ends as well: the old configuration is as ready as it was.
+        systemd::ready();
+        match &result {
+            Ok(()) => {
+                self.activity.reload_succeeded(self.clock.now());
+                tracing::info!(file = %self.file.path.display(), "configuration reloaded");
+            }
+            Err(error) => {
+                self.activity.reload_failed();
+                for line in error.to_string().lines() {
+                    tracing::error!(problem = line, "configuration refused; the old one stays");
+                }
+            }
+        }
+        result
+    }
+
+    async fn load_and_apply(&mut self) -> Result<(), ReloadError> {
+        let mut file = self.file.clone();
+        let clock = Arc::clone(&self.clock);
+        let prepare = move || {
+            let plan = file.load().map_err(ReloadError::Load);
+            let plan =
+                plan.and_then(|config| Plan::new(config, &clock, &poll::over_network).map_err(ReloadError::Poll));
+            (file, plan)
+        };
+        // Checking reads files, and a large configuration takes its time.
+        let (file, plan) = tokio::task::spawn_blocking(prepare)
+            .await
+            .map_err(|_| ReloadError::Stopping)?;
+        self.file = file;
+        self.poller.apply(plan?).await.map_err(ReloadError::Poll)
+    }
+}
+
+/// The next time to look at the file; never where it is not watched.
+async fn tick(watch: &mut Option<Interval>) {
+    match watch {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,27 @@
+//! `/-/reload`: asks for a reload, where the operator has allowed that (Prometheus' management API).
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+
+use crate::reload::ReloadHandle;
+
+/// The path; `reload` is `None` where lifecycle requests are off.
+pub fn router(reload: Option<ReloadHandle>) -> Router {
+    Router::new().route("/-/reload", post(ask).put(ask)).with_state(reload)
+}
+
+async fn ask(State(reload): State<Option<ReloadHandle>>) -> (StatusCode, String) {
+    let Some(reload) = reload else {
+        let sentence = "Lifecycle requests are off; start with --web.enable-lifecycle to allow them.\n";
+        return (StatusCode::FORBIDDEN, sentence.to_owned());
+    };
+    match reload.reload().await {
+        Ok(()) => (StatusCode::OK, "The configuration is reloaded.\n".to_owned()),
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("failed to reload config; the old one stays:\n{error}\n"),
+        ),
+    }
+}

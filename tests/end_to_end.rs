@@ -1,0 +1,442 @@
+//! The program as it is shipped, in demo mode, scraped by a real Prometheus in both text formats.
+//!
+//! Needs the programs `prometheus`, `promtool` and `nginx`, so it runs only when asked to (`scripts/test` does).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Process, ask, exporter, get, run, wait_for};
+use laaffic_exporter::simulator::demo_accounts;
+use reqwest::{Method, Url};
+use serde::Deserialize as _;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What Prometheus from 2.34 to 2.48 says it takes.
+const ASKS_FOR_OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
+/// The scrape jobs: one asks for OpenMetrics, the other one is made to ask for the classic text format.
+const JOBS: [&str; 2] = ["openmetrics", "classic"];
+
+/// The one flow of the demo that the upstream does not know.
+const UNKNOWN_FLOW: u64 = 1014;
+
+/// Names without the counters' `_total`, and the types that the documentation promises.
+const TYPES: &[(&str, &str)] = &[
+    ("laaffic_redial_flow_info", "gauge"),
+    ("laaffic_redial_flow_status", "gauge"),
+    ("laaffic_redial_flow_status_code", "gauge"),
+    ("laaffic_redial_flow_status_since_timestamp_seconds", "gauge"),
+    ("laaffic_redial_flow_status_transitions", "counter"),
+    ("laaffic_redial_flow_nodes", "gauge"),
+    ("laaffic_redial_flow_nodes_truncated", "gauge"),
+    ("laaffic_redial_flow_recall_attempts", "gauge"),
+    ("laaffic_redial_flow_recall_interval_seconds", "gauge"),
+    ("laaffic_redial_flow_poll_interval_seconds", "gauge"),
+    ("laaffic_redial_flow_up", "gauge"),
+    ("laaffic_redial_flow_error", "gauge"),
+    ("laaffic_redial_flow_last_success_timestamp_seconds", "gauge"),
+    ("laaffic_redial_flows", "gauge"),
+    ("laaffic_api_requests", "counter"),
+    ("laaffic_api_errors", "counter"),
+    ("laaffic_api_request_duration_seconds", "histogram"),
+    ("laaffic_api_retries", "counter"),
+    ("laaffic_api_clock_skew_seconds", "gauge"),
+    ("laaffic_api_blocked", "gauge"),
+    ("laaffic_exporter_config_last_reload_successful", "gauge"),
+    ("laaffic_exporter_config_last_reload_success_timestamp_seconds", "gauge"),
+    ("laaffic_exporter_build_info", "gauge"),
+    ("laaffic_exporter_poll_budget_ratio", "gauge"),
+    ("process_cpu_seconds", "counter"),
+    ("process_resident_memory_bytes", "gauge"),
+    ("process_start_time_seconds", "gauge"),
+    ("process_open_fds", "gauge"),
+];
+
+/// Counters of Prometheus' own that say that it did not take a sample or a whole scrape.
+const REJECTIONS: &[&str] = &[
+    "prometheus_target_scrapes_exceeded_body_size_limit_total",
+    "prometheus_target_scrapes_exceeded_sample_limit_total",
+    "prometheus_target_scrapes_sample_duplicate_timestamp_total",
+    "prometheus_target_scrapes_sample_out_of_bounds_total",
+    "prometheus_target_scrapes_sample_out_of_order_total",
+];
+
+#[tokio::test]
+#[ignore = "needs prometheus, promtool and nginx; scripts/test installs them and runs it"]
+async fn a_real_prometheus_sees_the_demo_in_both_text_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Process::start(exporter(["demo", "--web.listen-address", "127.0.0.1:0"]));
+    let [exporter] = demo.listening().await;
+    let (_nginx, classic) = classic_only(&folder, exporter).await;
+    let prometheus = Prometheus::start(&folder, [exporter, classic]).await;
+
+    both_formats_are_what_they_say(exporter, classic).await;
+    promtool_has_nothing_to_say(&folder, classic).await;
+
+    prometheus.reaches("up == 1", 2).await;
+    prometheus.shows_every_flow().await;
+    prometheus.shows_the_state_of_every_flow().await;
+    prometheus.shows_our_own_doings().await;
+    prometheus.sees_the_same_series_in_both_formats().await;
+    prometheus.knows_every_type().await;
+    prometheus.took_everything().await;
+
+    assert!(demo.stdout().contains(&format!("http://{exporter}/metrics")));
+    demo.signal("TERM");
+    let ended = demo.ended().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.stderr.contains("a bug in this program"), "{}", ended.stderr);
+}
+
+/// A real web server in front of the exporter, by which every client asks for the classic text format.
+async fn classic_only(folder: &TempDir, exporter: SocketAddr) -> (Process, SocketAddr) {
+    // nginx cannot be given port 0, so a free one is chosen for it; whoever is faster may take it, so this is tried again.
+    for attempt in 0..10 {
+        let prefix = folder.path().join(format!("nginx-{attempt}"));
+        fs::create_dir(&prefix).unwrap();
+        let address = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        fs::write(prefix.join("nginx.conf"), nginx_conf(address, exporter)).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-e").arg("stderr");
+        command.arg("-p").arg(&prefix).arg("-c").arg(prefix.join("nginx.conf"));
+        let mut nginx = Process::start(command);
+        let url = format!("http://{address}/metrics");
+        let serves = wait_for("nginx to serve or to give up", async || {
+            if !nginx.is_running() {
+                return Ok(false);
+            }
+            ask(Method::GET, &url, None).await.map(|answer| answer.status == 200)
+        });
+        if serves.await && nginx.is_running() {
+            return (nginx, address);
+        }
+    }
+    panic!("nginx does not start, whatever the port");
+}
+
+fn nginx_conf(address: SocketAddr, exporter: SocketAddr) -> String {
+    format!(
+        "daemon off;
+         master_process off;
+         pid nginx.pid;
+         events {{}}
+         http {{
+             access_log off;
+             client_body_temp_path client_body;
+             proxy_temp_path proxy;
+             fastcgi_temp_path fastcgi;
+             uwsgi_temp_path uwsgi;
+             scgi_temp_path scgi;
+             server {{
+                 listen {address};
+                 location / {{
+                     proxy_pass http://{exporter};
+                     proxy_http_version 1.1;
+                     proxy_set_header Accept 'text/plain;version=0.0.4';
+                 }}
+             }}
+         }}
+        "
+    )
+}
+
+async fn both_formats_are_what_they_say(exporter: SocketAddr, classic: SocketAddr) {
+    let scrape = async |address| {
+        let url = format!("http://{address}/metrics");
+        ask(Method::GET, &url, Some(ASKS_FOR_OPENMETRICS)).await.unwrap()
+    };
+    let openmetrics = scrape(exporter).await;
+    assert_eq!(
+        openmetrics.content_type(),
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    assert!(openmetrics.body.ends_with("\n# EOF\n"));
+    let classic = scrape(classic).await;
+    assert_eq!(classic.content_type(), "text/plain; version=0.0.4; charset=utf-8");
+    assert!(!classic.body.contains("# EOF"));
+}
+
+/// Prometheus' own linter reads the classic format only.
+async fn promtool_has_nothing_to_say(folder: &TempDir, classic: SocketAddr) {
+    let body = get(&format!("http://{classic}/metrics")).await.body;
+    let path = folder.path().join("classic.txt");
+    File::create(&path).unwrap().write_all(body.as_bytes()).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec promtool check metrics < \"$0\""]).arg(&path);
+    let verdict = run(command).await;
+    assert_eq!(
+        (verdict.code, verdict.stdout.as_str(), verdict.stderr.as_str()),
+        (Some(0), "", "")
+    );
+}
+
+struct Prometheus {
+    process: Process,
+    url: Url,
+}
+
+/// The labels of one row of a query's answer.
+type Labels = BTreeMap<String, String>;
+
+impl Prometheus {
+    async fn start(folder: &TempDir, targets: [SocketAddr; 2]) -> Self {
+        let config = folder.path().join("prometheus.yml");
+        fs::write(&config, prometheus_yml(targets)).unwrap();
+        let mut command = Command::new("prometheus");
+        command
+            .arg(flag("--config.file", &config))
+            .arg(flag("--storage.tsdb.path", &folder.path().join("data")))
+            .arg("--web.listen-address=127.0.0.1:0");
+        let process = Process::start(command);
+        let address = wait_for("Prometheus to listen", async || {
+            let log = process.stderr();
+            let (_, after) = log.split_once("msg=\"Listening on\" address=").ok_or("not yet")?;
+            let (address, _) = after.split_once('\n').ok_or("half a line")?;
+            address.parse::<SocketAddr>().map_err(|_| "no address")
+        })
+        .await;
+        let url = Url::parse(&format!("http://{address}")).unwrap();
+        Self { process, url }
+    }
+
+    /// The `data` of an answer of its HTTP API.
+    async fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
+        let mut url = self.url.join(&format!("/api/v1/{path}")).unwrap();
+        if !parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
+        let answer = ask(Method::GET, url.as_str(), None).await?;
+        let mut json: Value =
+            serde_json::from_str(&answer.body).map_err(|error| format!("{error}: {}", answer.body))?;
+        if json["status"] != "success" {
+            return Err(answer.body);
+        }
+        Ok(json["data"].take())
+    }
+
+    async fn query(&self, promql: &str) -> Result<Vec<Labels>, String> {
+        let data = self.api("query", &[("query", promql)]).await?;
+        let rows = data["result"].as_array().ok_or("no rows")?.iter();
+        Ok(rows.map(|row| Labels::deserialize(&row["metric"]).unwrap()).collect())
+    }
+
+    /// Waits until a query has so many rows, half of them in each job.
+    async fn reaches(&self, promql: &str, wanted: usize) -> Vec<Labels> {
+        wait_for(promql, async || {
+            let rows = self.query(promql).await?;
+            let in_job = |job: &str| rows.iter().filter(|row| row["job"] == job).count();
+            let found = JOBS.map(in_job);
+            if found == [wanted / 2; 2] && rows.len() == wanted {
+                Ok(rows)
+            } else {
+                Err(format!("{found:?} rows instead of {wanted} together"))
+            }
+        })
+        .await
+    }
+
+    async fn shows_every_flow(&self) {
+        let rows = self.reaches("laaffic_redial_flow_info == 1", 48).await;
+        for job in JOBS {
+            let shown: BTreeSet<_> = rows
+                .iter()
+                .filter(|row| row["job"] == job)
+                .map(|row| ["account", "key_id", "name", "team"].map(|label| row[label].clone()))
+                .collect();
+            let wanted: BTreeSet<_> = demo_accounts()
+                .iter()
+                .flat_map(|account| account.flows.iter().map(move |flow| (account.name, flow)))
+                .map(|(account, flow)| {
+                    [
+                        account.to_owned(),
+                        flow.key_id.to_string(),
+                        flow.name.to_owned(),
+                        flow.team.to_owned(),
+                    ]
+                })
+                .collect();
+            assert_eq!(shown, wanted, "{job}");
+        }
+        let kinds: BTreeSet<_> = rows.iter().map(|row| row["recall_type"].as_str()).collect();
+        assert!(
+            kinds.is_subset(&["all", "failed", "unknown"].into()) && kinds.len() > 1,
+            "{kinds:?}"
+        );
+    }
+
+    async fn shows_the_state_of_every_flow(&self) {
+        let known = self
+            .reaches("sum by (job, account, key_id) (laaffic_redial_flow_status) == 1", 46)
+            .await;
+        let unknown = UNKNOWN_FLOW.to_string();
+        assert!(known.iter().all(|row| row["key_id"] != unknown));
+        self.reaches("count by (job, account, key_id) (laaffic_redial_flow_status) == 6", 46)
+            .await;
+        self.reaches(
+            "laaffic_redial_flow_status{key_id=\"1008\", status=\"execution_exception\"} == 1",
+            2,
+        )
+        .await;
+        self.reaches(
+            &format!("laaffic_redial_flow_error{{key_id=\"{unknown}\", reason=\"parameter_exception\"}} == 1"),
+            2,
+        )
+        .await;
+        self.reaches(&format!("laaffic_redial_flow_up{{key_id=\"{unknown}\"}} == 0"), 2)
+            .await;
+        self.reaches("sum by (job) (laaffic_redial_flows) == 24", 2).await;
+    }
+
+    async fn shows_our_own_doings(&self) {
+        self.reaches(
+            "sum by (job) (laaffic_api_requests_total{endpoint=\"query_detail\", outcome=\"success\"}) > 23",
+            2,
+        )
+        .await;
+        self.reaches("sum by (job) (laaffic_api_errors_total{code=\"-22\"}) > 0", 2)
+            .await;
+        self.reaches("sum by (job) (rate(laaffic_api_requests_total[30s])) > 0", 2)
+            .await;
+        // The demo's upstream takes from 20 to 80 ms, and a busy host some more.
+        self.reaches(
+            "histogram_quantile(0.9, sum by (job, le) (rate(laaffic_api_request_duration_seconds_bucket[30s]))) > 0.01 < 10",
+            2,
+        )
+        .await;
+        self.reaches(
+            "sum by (job) (laaffic_api_request_duration_seconds_count) == sum by (job) (laaffic_api_request_duration_seconds_bucket{le=\"+Inf\"})",
+            2,
+        )
+        .await;
+        self.reaches("laaffic_exporter_build_info == 1", 2).await;
+        self.reaches("process_resident_memory_bytes > 0", 2).await;
+    }
+
+    /// Series of flows come and go with their states, and the jobs scrape at different moments: so they are compared until they agree.
+    async fn sees_the_same_series_in_both_formats(&self) {
+        let seen = wait_for("both jobs to have the same series", async || {
+            let rows = self.query("{__name__=~\"laaffic_redial_.+\"}").await?;
+            let mut jobs = JOBS.map(|_| BTreeSet::new());
+            for mut row in rows {
+                row.remove("instance");
+                let job = row.remove("job");
+                let place = JOBS.iter().position(|name| job.as_deref() == Some(name)).unwrap();
+                jobs[place].insert(row);
+            }
+            let [openmetrics, classic] = jobs;
+            let differences: Vec<_> = openmetrics.symmetric_difference(&classic).cloned().collect();
+            if differences.is_empty() {
+                Ok(openmetrics)
+            } else {
+                Err(format!("{differences:?}"))
+            }
+        })
+        .await;
+        let names: BTreeSet<_> = seen.iter().map(|labels| labels["__name__"].as_str()).collect();
+        for (name, kind) in TYPES.iter().filter(|(name, _)| name.starts_with("laaffic_redial_")) {
+            let name = if *kind == "counter" {
+                format!("{name}_total")
+            } else {
+                (*name).to_owned()
+            };
+            assert!(names.contains(name.as_str()), "{name} is missing: {names:?}");
+        }
+    }
+
+    async fn knows_every_type(&self) {
+        for job in JOBS {
+            let target = format!("{{job=\"{job}\"}}");
+            let data = self
+                .api("targets/metadata", &[("match_target", &target)])
+                .await
+                .unwrap();
+            let mut types = BTreeMap::new();
+            for row in data.as_array().unwrap() {
+                let text = |key: &str| row[key].as_str().unwrap();
+                let (name, kind) = (text("metric"), text("type"));
+                assert!(!text("help").is_empty(), "{name} has no help");
+                assert!(
+                    ["counter", "gauge", "histogram"].contains(&kind),
+                    "{job}: {name} is {kind}"
+                );
+                // Only the classic format names a counter by its sample, which also shows that the job speaks it.
+                assert_eq!(
+                    name.ends_with("_total"),
+                    kind == "counter" && job == "classic",
+                    "{job}: {name}"
+                );
+                types.insert(name.strip_suffix("_total").unwrap_or(name).to_owned(), kind);
+                let unit = ["seconds", "bytes", "ratio"]
+                    .into_iter()
+                    .find(|unit| job == "openmetrics" && name.ends_with(&format!("_{unit}")));
+                assert_eq!(text("unit"), unit.unwrap_or_default(), "{job}: unit of {name}");
+            }
+            for (name, kind) in TYPES {
+                assert_eq!(types.get(*name), Some(kind), "{job}: {name}");
+            }
+        }
+        let merged = self.api("metadata", &[]).await.unwrap();
+        for (name, kind) in TYPES {
+            let in_openmetrics = &merged[*name][0]["type"];
+            assert_eq!(in_openmetrics, kind, "{name}");
+        }
+    }
+
+    async fn took_everything(&self) {
+        self.reaches("scrape_samples_scraped == scrape_samples_post_metric_relabeling", 2)
+            .await;
+        self.reaches("scrape_samples_scraped > 200", 2).await;
+        self.reaches("min_over_time(up[5m]) == 1", 2).await;
+        let targets = self.api("targets", &[("state", "active")]).await.unwrap();
+        let targets = targets["activeTargets"].as_array().unwrap();
+        assert_eq!(targets.len(), 2);
+        for target in targets {
+            assert_eq!(
+                (&target["lastError"], &target["health"]),
+                (&Value::from(""), &Value::from("up"))
+            );
+        }
+        let own = get(self.url.join("/metrics").unwrap().as_str()).await.body;
+        for name in REJECTIONS {
+            let line = own.lines().find(|line| line.starts_with(name));
+            assert_eq!(line, Some(format!("{name} 0").as_str()));
+        }
+        let log = self.process.stderr();
+        let complaint = log
+            .lines()
+            .find(|line| line.contains("level=warn") || line.contains("level=error"));
+        assert_eq!(complaint, None);
+    }
+}
+
+fn flag(name: &str, path: &Path) -> String {
+    format!("{name}={}", path.display())
+}
+
+fn prometheus_yml(targets: [SocketAddr; 2]) -> String {
+    // A scrape that a busy host delays by more than the timeout would look like one that failed.
+    let mut text = "global: { scrape_interval: 2s, scrape_timeout: 2s }\nscrape_configs:\n".to_owned();
+    for (job, target) in JOBS.iter().zip(targets) {
+        text.push_str(&format!(
+            "  - job_name: {job}\n    static_configs: [{{ targets: ['{target}'] }}]\n"
+        ));
+    }
+    text
+}

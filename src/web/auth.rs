@@ -247,3 +247,95 @@ impl fmt::Debug for Passwords {
         f.debug_struct("Passwords").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn users(costs: &[(&str, u32)]) -> Users {
+        let hash =
+            |(user, cost): &(&str, u32)| (user.to_string(), bcrypt::hash("right", *cost).unwrap().parse().unwrap());
+        Users::new(costs.iter().map(hash).collect())
+    }
+
+    fn credential(user: &str, password: &str) -> Credential {
+        let mut headers = HeaderMap::new();
+        let encoded = STANDARD.encode(format!("{user}:{password}"));
+        headers.insert(
+            AUTHORIZATION,
+            HeaderValue::try_from(format!("Basic {encoded}")).unwrap(),
+        );
+        Credential::of(&headers).unwrap()
+    }
+
+    #[test]
+    fn the_first_colon_ends_the_user() {
+        let credential = credential("a", "b:c");
+        assert_eq!((&*credential.user, &*credential.password), ("a", &b"b:c"[..]));
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded_and_right_ones_are_kept_apart() {
+        let users = users(&[("al", 4)]);
+        let passwords = Passwords::new();
+        assert_eq!(
+            passwords.check(&users, credential("al", "right"), HERE).await,
+            Verdict::Right
+        );
+        for number in 0..250 {
+            let wrong = credential("al", &number.to_string());
+            assert_eq!(passwords.check(&users, wrong, HERE).await, Verdict::Wrong);
+        }
+        let memory = passwords.inner.memory();
+        assert_eq!((memory.right.len(), memory.tried.len()), (1, REMEMBERED));
+        assert_eq!((memory.waiting, memory.waiting_by_address.len()), ([0, 0], 0));
+    }
+
+    #[tokio::test]
+    async fn no_address_fills_the_queue_alone_and_the_queue_has_an_end() {
+        let users = users(&[("al", 4)]);
+        let passwords = Passwords::new();
+        // Nobody's turn comes.
+        let _turn = Arc::clone(&passwords.inner.lanes[0].turn)
+            .acquire_owned()
+            .await
+            .unwrap();
+        let waits = async |number: u32, from: IpAddr| {
+            let check = passwords.check(&users, credential("al", &number.to_string()), from);
+            check.now_or_never().is_none()
+        };
+        for number in 0..60 {
+            assert_eq!(waits(number, HERE).await, number < 32, "{number}");
+        }
+        assert!(waits(0, HERE).await, "the same credential once more costs nothing");
+        for number in 100..130 {
+            let from = format!("2001:db8::{number}").parse().unwrap();
+            assert_eq!(waits(number, from).await, number < 116, "{number}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_dear_hash_holds_up_nobody_else() {
+        let mut users = users(&[("al", 4), ("bob", 4)]);
+        let dear = users.hash("bob").unwrap().0.expose().replace("$04$", "$15$");
+        users.insert("bob", dear.parse().unwrap());
+        let passwords = Passwords::new();
+        let mut bob = Box::pin(passwords.check(&users, credential("bob", "wrong"), HERE));
+        assert!(bob.as_mut().now_or_never().is_none());
+        assert_eq!(
+            passwords.check(&users, credential("al", "right"), HERE).await,
+            Verdict::Right
+        );
+        assert_eq!(
+            passwords.check(&users, credential("al", "wrong"), HERE).await,
+            Verdict::Wrong
+        );
+        assert!(bob.as_mut().now_or_never().is_none());
+    }
+}

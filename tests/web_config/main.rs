@@ -12,6 +12,7 @@ mod conformance;
 mod passwords;
 mod pki;
 mod pressure;
+mod program;
 mod prometheus;
 mod reload;
 mod systemd;

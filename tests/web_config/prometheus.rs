@@ -83,3 +83,17 @@ async fn a_real_prometheus_scrapes_with_a_certificate_and_a_password() {
     assert!(health == "down" && error.contains("tls: "), "{error}");
     prometheus.kill().await.unwrap();
 }
+
+#[tokio::test]
+#[ignore = "needs the promtool program; scripts/test runs it"]
+async fn promtool_agrees_that_a_real_prometheus_would_take_the_example() {
+    let folder = Folder::new(&fs::read_to_string("deploy/web-config.example.yaml").unwrap());
+    let mut check = Command::new("promtool");
+    let ended = check
+        .args(["check", "web-config"])
+        .arg(folder.file())
+        .output()
+        .await
+        .unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}

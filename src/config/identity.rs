@@ -26,3 +26,15 @@ impl Identity {
         }
     }
 }
+
+/// Whether any user of the host may read the file: a secret should not be in one.
+#[cfg(unix)]
+pub(crate) fn readable_by_everyone(metadata: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::mode(metadata) & 0o004 != 0
+}
+
+/// Whether any user of the host may read the file; not known here.
+#[cfg(not(unix))]
+pub(crate) fn readable_by_everyone(_: &Metadata) -> bool {
+    false
+}

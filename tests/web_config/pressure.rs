@@ -3,8 +3,12 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::stream;
 use reqwest::{Body, Client, StatusCode};
@@ -13,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
-use crate::world::{Folder, PATIENCE, TLS};
+use crate::world::{Folder, PATIENCE, TLS, World};
 
 /// The program itself, with the demo's flows, in a process of its own: its memory and its files are counted alone.
 struct Exporter {
@@ -164,6 +168,26 @@ async fn two_hundred_scrapers_at_once_leave_an_honest_one_its_second() {
         let grown = exporter.resident_kib().saturating_sub(before);
         assert!(grown < MUCH, "{grown} KiB more");
     }
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_off() {
+    let (given_up, hears) = tokio::sync::oneshot::channel::<()>();
+    let endless = Arc::new(Mutex::new(Some(given_up)));
+    let page = move || async move {
+        let endless = endless.lock().unwrap().take();
+        let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+        let chunks = stream::repeat_with(move || {
+            let _kept = &endless;
+            Ok::<_, std::io::Error>(chunk.clone())
+        });
+        axum::body::Body::from_stream(chunks)
+    };
+    let world = World::new(Folder::new(""), Router::new().route("/", get(page))).await;
+    let mut stalled = TcpStream::connect(world.address).await.unwrap();
+    stalled.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    // The sender is dropped with the body.
+    assert!(timeout(PATIENCE, hears).await.unwrap().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

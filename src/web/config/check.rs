@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Identity, Problem};
+use crate::config::{Identity, Problem, readable_by_everyone};
 
 /// More than any chain of certificates.
 const LONGEST_FILE: u64 = 1024 * 1024;
+
+/// The one key of the schema that names a file with a secret.
+const KEY_FILE: &str = "key_file";
 
 /// A file as it was when it was read.
 pub(super) type Seen = (PathBuf, Identity);
@@ -17,6 +20,15 @@ pub(super) struct Check<'c> {
     folder: &'c Path,
     pub(super) problems: Vec<Problem>,
     pub(super) seen: Vec<Seen>,
+    /// Files with a key that everyone may read.
+    pub(super) open_to_all: Vec<PathBuf>,
+}
+
+/// What was read of a file.
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    pub(super) identity: Identity,
+    pub(super) open_to_all: bool,
 }
 
 impl<'c> Check<'c> {
@@ -26,6 +38,7 @@ impl<'c> Check<'c> {
             folder: file.parent().unwrap_or(Path::new("")),
             problems: Vec::new(),
             seen: Vec::new(),
+            open_to_all: Vec::new(),
         }
     }
 
@@ -38,9 +51,12 @@ impl<'c> Check<'c> {
     pub(super) fn read(&mut self, block: &str, name: &str, path: &str) -> Option<Vec<u8>> {
         let path = self.folder.join(path);
         match read(&path) {
-            Ok((content, identity)) => {
-                self.seen.push((path, identity));
-                Some(content)
+            Ok(content) => {
+                if content.open_to_all && name == KEY_FILE {
+                    self.open_to_all.push(path.clone());
+                }
+                self.seen.push((path, content.identity));
+                Some(content.bytes)
             }
             Err(error) => {
                 self.problem(block, name, format!("{} cannot be read: {error}", path.display()));
@@ -51,13 +67,17 @@ impl<'c> Check<'c> {
 }
 
 /// The identity is taken from the open file and before its content: a change in between is seen at the next look.
-pub(super) fn read(path: &Path) -> io::Result<(Vec<u8>, Identity)> {
+pub(super) fn read(path: &Path) -> io::Result<Content> {
     let file = File::open(path)?;
-    let identity = Identity::of(&file.metadata()?);
-    let mut content = Vec::new();
-    file.take(LONGEST_FILE + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > LONGEST_FILE {
+    let metadata = file.metadata()?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_FILE {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
     }
-    Ok((content, identity))
+    Ok(Content {
+        bytes,
+        identity: Identity::of(&metadata),
+        open_to_all: readable_by_everyone(&metadata),
+    })
 }

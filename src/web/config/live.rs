@@ -171,6 +171,7 @@ fn with_alpn_of(mut config: WebConfig, start: &WebConfig) -> WebConfig {
 mod tests {
     use std::fs;
     use std::io::Write;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use tracing_subscriber::fmt::MakeWriter;
 
@@ -212,6 +213,8 @@ mod tests {
         let path = folder.path().join("web.yaml");
         let write = |text: &str| {
             fs::write(folder.path().join("new"), text).unwrap();
+            // Each good content with a hash draws a warning.
+            fs::set_permissions(folder.path().join("new"), fs::Permissions::from_mode(0o644)).unwrap();
             fs::rename(folder.path().join("new"), &path).unwrap();
         };
         write(&format!("basic_auth_users: {{al: {HASH}}}"));
@@ -241,7 +244,7 @@ mod tests {
 
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         let lines = |level| log.lines().filter(|line| line.contains(level)).count();
-        assert_eq!((lines("ERROR"), lines("WARN"), lines("INFO")), (3, 1, 2), "{log}");
+        assert_eq!((lines("ERROR"), lines("WARN"), lines("INFO")), (3, 3, 2), "{log}");
         assert!(!log.contains("hunter") && !log.contains(HASH), "{log}");
     }
 }

@@ -71,11 +71,12 @@ pub fn load(path: &Path) -> Result<WebConfig, LoadError> {
 
 fn load_and_see(path: &Path) -> Result<(WebConfig, Vec<Seen>), LoadError> {
     let one = |problem| LoadError::new(path, vec![problem]);
-    let (content, identity) = check::read(path).map_err(|error| {
+    let content = check::read(path).map_err(|error| {
         let message = format!("cannot be read: {error}; name a readable file with --web.config.file");
         one(Problem::new(None, "", message))
     })?;
-    let text = std::str::from_utf8(&content).map_err(|_| one(Problem::new(None, "", "this is not UTF-8 text")))?;
+    let text =
+        std::str::from_utf8(&content.bytes).map_err(|_| one(Problem::new(None, "", "this is not UTF-8 text")))?;
     let file = parse(text).map_err(one)?;
     let mut check = Check::new(path);
     let config = checked(&file, &mut check);
@@ -83,7 +84,12 @@ fn load_and_see(path: &Path) -> Result<(WebConfig, Vec<Seen>), LoadError> {
         return Err(LoadError::new(path, check.problems));
     }
     let mut seen = check.seen;
-    seen.push((path.to_owned(), identity));
+    seen.push((path.to_owned(), content.identity));
+    let holds_secrets = !config.users.is_empty() || file.tls_server_config.is_some_and(|tls| given(&tls.key).is_some());
+    let own = (content.open_to_all && holds_secrets).then(|| path.to_owned());
+    for path in check.open_to_all.iter().chain(&own) {
+        tracing::warn!(path = %path.display(), "everyone on this host may read this file, which holds a secret; take that right away");
+    }
     Ok((config, seen))
 }
 

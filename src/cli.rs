@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::parse_duration;
 use crate::listen::ListenAddress;
+use crate::model::KeyId;
 use crate::web::metrics::TelemetryPath;
 
 /// Prometheus exporter for LAAFFIC automatic redial (recallFlow) campaigns.
@@ -40,7 +41,8 @@ pub struct ConfigArgs {
         long = "config.file",
         env = "LAAFFIC_EXPORTER_CONFIG_FILE",
         value_name = "PATH",
-        default_value = "config.yaml"
+        default_value = "config.yaml",
+        global = true
     )]
     pub file: PathBuf,
 
@@ -166,6 +168,10 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the simulated upstream alone, to point an exporter at.
     Simulate(SimulateArgs),
+    /// Ask for one flow now and print what came.
+    Query(QueryArgs),
+    /// Check the configuration; with --live also one request per flow, a verdict for each.
+    Check(CheckArgs),
     /// Ask the exporter that runs with the same flags whether polling works, and exit with 0 or 1: for containers without curl.
     Healthcheck(HealthcheckArgs),
 }
@@ -176,6 +182,38 @@ pub struct DemoArgs {
     /// Seed of the simulated flows' lives: the same seed gives the same lives.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+}
+
+/// Arguments of `query`.
+#[derive(Debug, Clone, Args)]
+pub struct QueryArgs {
+    /// keyId of the flow; it need not be in the configuration.
+    #[arg(value_name = "KEY_ID", value_parser = key_id)]
+    pub key_id: KeyId,
+
+    /// Account to ask with; needed only where the configuration leaves a choice.
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+
+    /// A table for people or JSON for jq.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: OutputFormat,
+}
+
+/// What to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it, and a comment would become help text")]
+pub enum OutputFormat {
+    Table,
+    Json,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CheckArgs {
+    /// Also send one signed request per flow.
+    #[arg(long)]
+    pub live: bool,
 }
 
 /// Flags of `healthcheck`.
@@ -196,6 +234,11 @@ pub struct SimulateArgs {
     /// Seed of the simulated flows' lives: the same seed gives the same lives.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+}
+
+fn key_id(text: &str) -> Result<KeyId, String> {
+    let key_id = text.parse().ok().and_then(KeyId::new);
+    key_id.ok_or_else(|| "a keyId is a whole number from 1 on".to_owned())
 }
 
 /// A usage error as one line; `None` where it is no error but help or the version, which go out as they are.

@@ -17,7 +17,8 @@
 //! - [`cli`], [`listen`], [`logging`], [`shutdown`], [`build_info`]: the program's arguments, sockets, log, stop and origin
 //! - [`simulator`]: the vendor, played; [`demo`] runs it beside the exporter
 //! - [`systemd`]: its sockets, and what it wants to be told
-//! - [`healthcheck`]: asks a running exporter whether polling works
+//! - [`query`], [`healthcheck`]: requests now, to the upstream and to a running exporter
+//! - [`explain`]: what a failure means and what to do about it
 
 pub mod api;
 pub mod app;
@@ -26,12 +27,14 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod explain;
 pub mod healthcheck;
 pub mod listen;
 pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod poll;
+pub mod query;
 pub mod reload;
 pub mod shutdown;
 pub mod simulator;

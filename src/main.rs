@@ -13,7 +13,7 @@ use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::listen::listen;
 use laaffic_exporter::reload::ConfigFile;
 use laaffic_exporter::web::config as web_config;
-use laaffic_exporter::{build_info, config, demo, logging, shutdown, systemd};
+use laaffic_exporter::{build_info, config, demo, logging, query, shutdown, systemd};
 use tokio::net::TcpListener;
 
 /// Exit code for bad usage.
@@ -90,6 +90,14 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Demo(arguments)) => {
                 demo::demo(arguments, listeners(&web)?, &options(&web), clock, stdout()).await
             }
+            Some(Command::Query(arguments)) => query::query(load(&config)?, &arguments, &clock, stdout()).await,
+            Some(Command::Check(arguments)) => {
+                check(&config, &web)?;
+                match arguments.live {
+                    true => query::check_live(load(&config)?, &clock, stdout()).await,
+                    false => Ok(()),
+                }
+            }
             Some(Command::Healthcheck(arguments)) => {
                 let address = web.listen_address.first().context("no listen address is given")?;
                 let tls = match &web.config_file {
@@ -106,8 +114,12 @@ fn run(cli: Cli) -> Result<()> {
     result
 }
 
+fn load(arguments: &ConfigArgs) -> Result<config::Config> {
+    Ok(ConfigFile::new(&arguments.file).load()?)
+}
+
 fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
-    let config = ConfigFile::new(&arguments.file).load()?;
+    let config = load(arguments)?;
     if let Some(file) = &web.config_file {
         web_config::load(file)?;
     }

@@ -315,6 +315,14 @@ impl FailureReason {
             Self::Blocked => "blocked",
         }
     }
+
+    /// The vendor's code, where it answered with one.
+    pub fn code(self) -> Option<i64> {
+        match self {
+            Self::Api(code) => Some(code.0),
+            Self::Transport(_) | Self::Blocked => None,
+        }
+    }
 }
 
 /// A call of the vendor's API: the `endpoint` label.

@@ -101,6 +101,17 @@ impl AccountState {
     pub fn stretch(&self) -> f64 {
         self.budget_ratio.max(1.0)
     }
+
+    /// An interval that the configuration asks for, stretched so that the rate limit holds.
+    pub fn stretched(&self, interval: Duration) -> Duration {
+        stretched(interval, self.stretch())
+    }
+}
+
+/// An interval that is `stretch` times as long, but never longer than a century: times that far away cannot be reckoned with.
+pub fn stretched(interval: Duration, stretch: f64) -> Duration {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    Duration::try_from_secs_f64(interval.as_secs_f64() * stretch).map_or(CENTURY, |stretched| stretched.min(CENTURY))
 }
 
 /// One account with its flows.
@@ -192,7 +203,7 @@ impl Snapshot {
     /// The interval in force for a flow: its own, stretched where the account's budget does not suffice.
     pub fn poll_interval(&self, account: &AccountFlows, flow: &FlowRecord) -> Duration {
         let base = flow.base_interval(self.policy.terminal_poll_interval);
-        base.mul_f64(account.state.stretch())
+        account.state.stretched(base)
     }
 
     /// What is known of a flow, unless it is too old to be shown.

@@ -126,12 +126,10 @@ fn the_readme_has_every_flag_with_its_default_and_no_other() {
     let cli = Cli::command();
     let mut known: BTreeSet<String> = FLAGS_OF_CARGO.map(str::to_owned).into();
     known.extend(["--help".to_owned(), "--version".to_owned()]);
-    for argument in [&cli]
-        .into_iter()
-        .chain(cli.get_subcommands())
-        .flat_map(|command| command.get_arguments())
-    {
-        let flag = format!("--{}", argument.get_long().unwrap());
+    let commands = [&cli].into_iter().chain(cli.get_subcommands());
+    let arguments = commands.flat_map(|command| command.get_arguments());
+    for (argument, long) in arguments.filter_map(|argument| Some((argument, argument.get_long()?))) {
+        let flag = format!("--{long}");
         let cells = rows.get(&*flag);
         assert!(cells.is_some(), "README.md does not have {flag} in its table");
         if argument.get_action().takes_values() {

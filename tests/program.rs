@@ -896,3 +896,148 @@ async fn a_host_without_certificate_authorities_can_do_everything_but_https() {
         "{line}"
     );
 }
+
+#[tokio::test]
+async fn query_prints_a_table_or_json_and_on_failure_what_to_do() {
+    let simulator = simulator();
+    let (_, config) = simulated(&simulator).await;
+    let folder = folder(&config);
+    let query = async |arguments: &[&str]| {
+        let mut command = exporter(["query", "--config.file", "config.yaml"]);
+        command.args(arguments).current_dir(folder.path());
+        run(command).await
+    };
+    let table = query(&["1008"]).await;
+    assert_eq!(table.code, Some(0), "{}", table.stderr);
+    for (what, value) in [
+        ("Flow", "1008 Warranty renewal"),
+        ("Account", "retail"),
+        ("Status", "execution exception"),
+        ("Progress", "1 of 6 rounds completed"),
+    ] {
+        let line = table.stdout.lines().find(|line| line.trim_start().starts_with(what));
+        assert!(
+            line.is_some_and(|line| line.contains(value)),
+            "{what} {value}:\n{}",
+            table.stdout
+        );
+    }
+    let ended = query(&["1008", "--output", "json"]).await;
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (json["status"].as_str(), json["status_code"].as_i64()),
+        (Some("execution_exception"), Some(4))
+    );
+    assert_eq!(json["nodes"]["completed"], 1);
+
+    let unknown = query(&["1014"]).await;
+    assert_eq!((unknown.code, &*unknown.stdout), (Some(1), ""));
+    for word in ["-22", "the vendor does not know this key_id", "correct key_id"] {
+        assert!(
+            unknown.stderr.lines().count() == 1 && unknown.stderr.contains(word),
+            "{}",
+            unknown.stderr
+        );
+    }
+    let unknown = query(&["1014", "--output=json"]).await;
+    let json: Value = serde_json::from_str(&unknown.stdout).unwrap();
+    assert_eq!((unknown.code, json["error"]["code"].as_i64()), (Some(1), Some(-22)));
+
+    let unclear = query(&["77"]).await;
+    assert!(
+        unclear.code == Some(1) && unclear.stderr.contains("--account"),
+        "{}",
+        unclear.stderr
+    );
+    let named = query(&["77", "--account", "finance"]).await;
+    assert!(
+        named.code == Some(1) && named.stderr.contains("account finance"),
+        "{}",
+        named.stderr
+    );
+    let nobody = query(&["77", "--account", "nobody"]).await;
+    assert!(
+        nobody.code == Some(1) && nobody.stderr.contains("retail, finance"),
+        "{}",
+        nobody.stderr
+    );
+    assert_eq!(query(&["x"]).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn check_live_gives_a_verdict_for_every_flow() {
+    let simulator = simulator();
+    let (_, config) = simulated(&simulator).await;
+    let folder = folder(&config);
+    let check = async |arguments: &[&str]| {
+        let mut command = exporter(["check", "--config.file", "config.yaml"]);
+        command.args(arguments).current_dir(folder.path());
+        run(command).await
+    };
+    let offline = check(&[]).await;
+    assert_eq!(
+        (offline.code, &*offline.stdout),
+        (Some(0), "config.yaml: good; accounts: 2, flows: 24\n")
+    );
+    let live = check(&["--live"]).await;
+    assert_eq!(live.code, Some(1), "flow 1014 is unknown to the vendor");
+    let verdicts = live.stdout.lines().filter(|line| line.contains(" ok ")).count();
+    let failed: Vec<_> = live.stdout.lines().filter(|line| line.contains(" FAILED ")).collect();
+    // Finance answers -18 now and then; even three times in a row, once in many thousand runs.
+    assert!(
+        verdicts + failed.len() == 24 && failed.iter().any(|line| line.contains("1014")),
+        "{}",
+        live.stdout
+    );
+    assert!(live.stderr.contains("of 24 flows would not work"), "{}", live.stderr);
+    for secret in ["demo-secret", "demoRtl1", "demoFin2"] {
+        assert!(!live.stdout.contains(secret) && !live.stderr.contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn the_flows_are_there_as_json() {
+    let simulator = simulator();
+    let (_, config) = simulated(&simulator).await;
+    let folder = folder(&config);
+    let exporter = serving(&folder, []);
+    let [address] = exporter.listening().await;
+    let flow = async |key_id: u64| {
+        let answer = get(&format!("http://{address}/api/v1/flows?account=retail")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.content_type()),
+            (200, "application/json")
+        );
+        let json: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(json["accounts"].as_array().map(Vec::len), Some(1));
+        let flows = json["accounts"][0]["flows"].as_array().unwrap().clone();
+        flows.into_iter().find(|flow| flow["key_id"] == key_id).unwrap()
+    };
+    let stuck = wait_for("flow 1008 to be known", async || {
+        let flow = flow(1008).await;
+        if flow["up"] == true { Ok(flow) } else { Err(flow) }
+    })
+    .await;
+    assert_eq!(
+        (&stuck["state"]["status"], &stuck["state"]["status_code"]),
+        (&"execution_exception".into(), &4.into())
+    );
+    assert_eq!(
+        (&stuck["name"], &stuck["labels"]["team"]),
+        (&"Warranty renewal".into(), &"support".into())
+    );
+    assert_eq!(
+        (&stuck["state"]["nodes"]["completed"], &stuck["error"]),
+        (&1.into(), &Value::Null)
+    );
+    let gone = wait_for("flow 1014 to be tried", async || {
+        let flow = flow(1014).await;
+        if flow["error"].is_null() { Err(flow) } else { Ok(flow) }
+    })
+    .await;
+    assert_eq!(
+        (&gone["error"]["reason"], &gone["error"]["code"]),
+        (&"parameter_exception".into(), &(-22).into())
+    );
+    assert_eq!((&gone["up"], &gone["state"]), (&false.into(), &Value::Null));
+}

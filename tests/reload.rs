@@ -136,7 +136,12 @@ async fn a_request_reloads_and_a_refused_configuration_leaves_the_old_one() {
     assert_eq!(answer.status, 500);
     for reason in ["config.yaml:2:3: global.poll_intervall", "config.yaml:3:11: accounts"] {
         assert!(answer.body.contains(reason), "{reason:?} is not in {:?}", answer.body);
-        assert!(world.exporter.stderr().contains(reason), "{reason:?} is not in the log");
+        // What the process has written may still be on its way.
+        wait_for("the reason in the log", async || {
+            let log = world.exporter.stderr();
+            if log.contains(reason) { Ok(()) } else { Err(log) }
+        })
+        .await;
     }
     world.shows(15).await;
     assert_eq!(sample(&world.metrics().await, SUCCESSFUL), 0.0);

@@ -43,7 +43,7 @@ pub enum Error {
 /// How an exchange was broken off: all are outcome `other`, each has its own word in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interruption {
-    /// The connection ended before or within the answer's head.
+    /// The connection was reset, or ended before or within the answer's head.
     Reset,
     /// The answer's body ended too early, or could not be decompressed.
     Truncated,
@@ -106,26 +106,33 @@ impl Error {
         let error = error.without_url();
         if error.is_timeout() {
             Self::Timeout
-        } else if let Some(tls) = find_tls(&error) {
-            Self::Tls(tls)
+        } else if let Some(words) = tls_failure(&error) {
+            Self::Tls(words)
         } else if error.is_connect() {
             Self::Connect(root_cause(&error))
+        } else if has_io_kind(&error, io::ErrorKind::ConnectionReset) {
+            Self::Other(Interruption::Reset, root_cause(&error))
         } else {
             Self::Other(broken_off, root_cause(&error))
         }
     }
 }
 
-/// The TLS failure among an error's causes, in words.
-fn find_tls(error: &(dyn StdError + 'static)) -> Option<String> {
-    causes(error).find_map(|cause| {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Some(tls.to_string());
-        }
-        // The library reports a peer that hangs up during the handshake in words only.
-        let words = cause.to_string();
-        (cause.downcast_ref::<io::Error>().is_some() && words.contains("tls handshake")).then_some(words)
-    })
+/// The TLS failure that this error is, in words.
+fn tls_failure(error: &reqwest::Error) -> Option<String> {
+    if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        return Some(tls.to_string());
+    }
+    // A peer that ends or resets the connection in the handshake leaves a bare I/O error as what connecting failed with. Whatever fails
+    // before the handshake has a type of its own round it: the connector's, the tunnel's, that of SOCKS.
+    let in_handshake = error.is_connect() && causes(error).nth(2).is_some_and(|cause| cause.is::<io::Error>());
+    // HTTP/2 passes on the kind and the words of an I/O error only. Before the answer's head it is TLS alone that finds data invalid.
+    let refused_late = error.is_request() && has_io_kind(error, io::ErrorKind::InvalidData);
+    (in_handshake || refused_late).then(|| root_cause(error))
+}
+
+fn has_io_kind(error: &reqwest::Error, kind: io::ErrorKind) -> bool {
+    causes(error).any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == kind))
 }
 
 /// The innermost cause in words: what the operating system or the protocol said.

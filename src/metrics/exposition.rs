@@ -62,9 +62,9 @@ impl Exposition {
         })
     }
 
-    /// Appends the next part to `out` until that is about [`FRAME`] long. False with the last part.
+    /// Appends the next part, about [`FRAME`] long, to `out`. False with the last part.
     pub fn fill(&mut self, out: &mut Vec<u8>) -> bool {
-        self.fill_to(out, FRAME - SLACK)
+        self.fill_to(out, out.len() + FRAME - SLACK)
     }
 
     pub(super) fn fill_to(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {

@@ -21,7 +21,7 @@ use crate::api::{Client, Error};
 use crate::clock::SharedClock;
 use crate::metrics::Activity;
 use crate::model::{AccountName, FailureReason, FlowInfo, KeyId, Outcome};
-use crate::store::{FlowRecord, Store};
+use crate::store::{FlowRecord, Store, stretched};
 
 /// An upstream that does not page its nodes is not asked for further pages for so long.
 const PAGING_PAUSE: Duration = Duration::from_secs(3600);
@@ -249,9 +249,7 @@ impl AccountPoller {
         self.refusals.probing(now);
         let order = Order {
             key_id,
-            interval: self
-                .base_interval(key_id)
-                .mul_f64(self.schedule.budget_ratio().max(1.0)),
+            interval: stretched(self.base_interval(key_id), self.schedule.stretch()),
             hurry: false,
             paging: self.paging_paused.get(&key_id).is_none_or(|until| *until <= now),
         };

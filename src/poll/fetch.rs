@@ -281,5 +281,5 @@ fn wait_before_retry(error: &Error, backoff: Duration, deadline: Instant) -> Opt
         Some(asked) => asked,
         None => backoff.mul_f64(rand::rng().random()),
     };
-    (Instant::now() + wait < deadline).then_some(wait)
+    (wait < deadline.saturating_duration_since(Instant::now())).then_some(wait)
 }

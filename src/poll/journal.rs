@@ -110,6 +110,9 @@ impl Journal {
         let account = &*self.account;
         let name = flow.name.as_deref();
         if concerns_one_flow(reason) {
+            if self.blocked {
+                return; // It is not asked for any more, which is no recovery.
+            }
             tracing::info!(account, key_id = %flow.key_id, name, reason = reason.label(), "flow is not refused for this reason any more");
             return;
         }

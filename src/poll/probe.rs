@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::account::{Message, Standing};
 use super::fetch::{Access, Fetched, Order};
 use crate::clock::SharedClock;
-use crate::model::{AccountName, FailureReason, FlowInfo, KeyId, Outcome};
-use crate::store::{AccountFlows, Policy, Snapshot, Store};
+use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Outcome};
+use crate::store::{AccountFlows, Snapshot, Store};
 
 /// Where the accounts can be reached at present.
 pub(super) type Doors = Arc<Mutex<HashMap<AccountName, Door>>>;
@@ -38,6 +38,8 @@ pub struct Probed {
     pub snapshot: Snapshot,
     /// Whether it could be fetched.
     pub success: bool,
+    /// What went wrong in the system's or the protocol's words, where it could not; no part of an answer.
+    pub error: Option<String>,
     /// How long that took, waiting for the limits included.
     pub duration: Duration,
 }
@@ -65,16 +67,18 @@ impl Prober {
         let started = Instant::now();
         let result = fetch(&access, &door, key_id, timeout).await;
         let duration = started.elapsed();
+        let error = result.as_ref().err().and_then(|(_, words)| words.clone());
         let success = result.is_ok();
         let store = self.store_of_one(&access.account, key_id, timeout);
         let now = self.clock.now();
         match result {
             Ok(report) => store.succeeded(&access.account, key_id, report, now),
-            Err(reason) => store.failed(&access.account, key_id, reason, now),
+            Err((reason, _)) => store.failed(&access.account, key_id, reason, now),
         };
         Ok(Probed {
             snapshot: store.snapshot(),
             success,
+            error,
             duration,
         })
     }
@@ -95,8 +99,7 @@ impl Prober {
                 AccountFlows::new(account.clone(), [info])
             }
         };
-        let policy = Policy { ..running.policy };
-        Store::new(policy, [flow])
+        Store::new(running.policy, [flow])
     }
 }
 
@@ -105,13 +108,13 @@ async fn fetch(
     door: &Door,
     key_id: KeyId,
     timeout: Duration,
-) -> Result<crate::model::FlowReport, FailureReason> {
+) -> Result<FlowReport, (FailureReason, Option<String>)> {
     if access.is_blocked() {
-        return Err(FailureReason::Blocked);
+        return Err((FailureReason::Blocked, None));
     }
     let deadline = Instant::now() + timeout;
     let Ok(ticket) = tokio::time::timeout_at(deadline, access.limits.ticket()).await else {
-        return Err(FailureReason::Transport(Outcome::Timeout));
+        return Err((FailureReason::Transport(Outcome::Timeout), None));
     };
     let order = Order {
         key_id,
@@ -128,5 +131,5 @@ async fn fetch(
     let _ = door
         .messages
         .send(Message::Probed(Standing::of(&result), clock_skew_seconds));
-    result.map_err(|error| error.reason())
+    result.map_err(|error| (error.reason(), Some(error.to_string())))
 }

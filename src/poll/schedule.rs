@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::KeyId;
+use crate::store::stretched;
 
 /// The fractional part of the golden ratio: consecutive multiples, modulo 1, are as evenly spread as any sequence can be.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
@@ -142,7 +143,7 @@ impl Schedule {
             let earlier = match () {
                 () if all_at_once => now,
                 () if changed.contains(&(due.slot.index as usize)) => {
-                    self.grid_point(now, flow.interval.mul_f64(self.stretch()), phase(due.slot))
+                    self.grid_point(now, stretched(flow.interval, self.stretch()), phase(due.slot))
                 }
                 () => due.at,
             };
@@ -201,7 +202,7 @@ impl Schedule {
             *self.demand.entry(interval).or_default() += u64::from(requests);
             self.forget_demand(before.0, before.1);
         }
-        let effective = interval.mul_f64(self.stretch());
+        let effective = stretched(interval, self.stretch());
         // Half an interval keeps the grid's next point from following at once where the interval has just changed.
         let earliest = now.max(due.at + effective / 2);
         let at = self.grid_point(earliest, effective, phase(due.slot));
@@ -228,7 +229,8 @@ impl Schedule {
         self.flows.len() - self.free.len()
     }
 
-    fn stretch(&self) -> f64 {
+    /// By how much every interval is stretched so that the rate holds; at least 1.
+    pub(super) fn stretch(&self) -> f64 {
         self.budget_ratio().max(1.0)
     }
 
@@ -409,5 +411,24 @@ mod tests {
         }
         assert_eq!((schedule.len(), schedule.queue.len()), (10, 10));
         assert!(schedule.flows.len() <= 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_intervals_and_the_lowest_rate_can_be_reckoned_with() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(now, 1e-6);
+        let longest = Duration::from_secs(292 * 365 * 86_400);
+        for (key, interval) in [(1, Duration::from_millis(1)), (2, longest)] {
+            schedule.add(KeyId::new(key).unwrap(), interval, now);
+        }
+        for _ in 0..10 {
+            let (due, key) = schedule.take().unwrap();
+            let interval = if key.get() == 1 {
+                Duration::from_millis(1)
+            } else {
+                longest
+            };
+            schedule.again(due, interval, 1, due.at);
+        }
     }
 }

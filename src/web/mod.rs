@@ -7,6 +7,7 @@
 //! - [`guard`]: what every request passes: rate limit, password, headers
 //! - `auth`: passwords, checked at a bounded cost
 //! - [`config`]: the web-config file
+//! - [`flows`][]: `/api/v1/flows`
 //! - [`health`]: `/-/healthy` and `/-/ready`
 //! - [`lifecycle`][]: `/-/reload`
 //! - [`probe`]: one flow fetched now
@@ -17,6 +18,7 @@ mod auth;
 pub mod body;
 pub mod config;
 mod connections;
+pub mod flows;
 pub mod guard;
 pub mod health;
 pub mod lifecycle;

@@ -13,7 +13,8 @@ use axum::routing::get;
 
 use crate::build_info;
 use crate::clock::SharedClock;
-use crate::model::{FailureReason, Status};
+use crate::explain::{Explanation, explain};
+use crate::model::Status;
 use crate::store::{AccountFlows, FlowRecord, Snapshot, Store};
 
 /// The page brings everything along and runs nothing.
@@ -101,7 +102,7 @@ struct FlowView {
     since: String,
     nodes: String,
     success: String,
-    trouble: Option<&'static str>,
+    trouble: Option<Explanation>,
 }
 
 impl AccountView {
@@ -134,7 +135,7 @@ impl FlowView {
             success: flow
                 .known
                 .map_or_else(|| "never".to_owned(), |known| format!("{} ago", age(now, known.at))),
-            trouble: flow.failure.map(|failure| trouble(failure.reason)),
+            trouble: flow.failure.map(|failure| explain(failure.reason)),
         }
     }
 }
@@ -159,25 +160,5 @@ fn age(now: SystemTime, then: SystemTime) -> String {
         60..3600 => format!("{} min", seconds / 60),
         3600..86_400 => format!("{} h", seconds / 3600),
         _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// Why a flow cannot be fetched, and whose turn it is.
-fn trouble(reason: FailureReason) -> &'static str {
-    match reason.label() {
-        "authentication_error" => "authentication error: check api_key and api_secret",
-        "restricted_ip_access" => "this host's address is not on the vendor's allow list",
-        "timestamp_expired" => "timestamp expired: check this host's clock",
-        "system_exception" => "the vendor's system exception: passes by itself",
-        "parameter_exception" => "parameter exception: the vendor does not know this key_id",
-        "api_other" => "an undocumented code of the API: see the log",
-        "blocked" => "not asked: the account is blocked",
-        "timeout" => "no answer in time",
-        "connect" => "no connection",
-        "tls" => "TLS failed",
-        "http_status" => "an HTTP status other than 200",
-        "decode" => "the answer was not the documented JSON",
-        "too_large" => "the answer was too large",
-        _ => "the exchange was broken off",
     }
 }

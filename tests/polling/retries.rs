@@ -125,6 +125,17 @@ async fn retry_after_is_honoured_in_both_forms() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_absurd_retry_after_is_past_every_interval() {
+    for seconds in [u64::MAX, u64::MAX / 2, 1 << 40] {
+        let (world, before) = struck_by(Trouble::times(1, status(429, Some(RetryAfter::Seconds(seconds))))).await;
+        assert_eq!(world.arrivals("main", 12).len(), before + 1);
+        let scrape = world.scrape();
+        assert_eq!(scrape.error(12).as_deref(), Some("http_status"));
+        assert_eq!(scrape.get("laaffic_exporter_poll_panics_total"), Some(0.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_never_outlives_the_interval() {
     // The server asks for more than the interval: the next poll is soon enough.
     let (world, before) = struck_by(Trouble::times(1, status(503, Some(RetryAfter::Seconds(61))))).await;

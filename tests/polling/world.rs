@@ -246,14 +246,7 @@ impl Samples {
     /// Reads a whole answer.
     pub(crate) fn read(mut exposition: Exposition) -> Self {
         let mut body = Vec::new();
-        loop {
-            let mut frame = Vec::new();
-            let more = exposition.fill(&mut frame);
-            body.extend(frame);
-            if !more {
-                break;
-            }
-        }
+        while exposition.fill(&mut body) {}
         let text = String::from_utf8(body).unwrap();
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let samples = samples.map(|line| line.rsplit_once(' ').unwrap());

@@ -1,0 +1,205 @@
+//! Decoding, for any input: no body can end the program, and what is written in a documented shape is read back.
+
+use laaffic_exporter::api::{Error, FlowPage, Node, decode};
+use laaffic_exporter::model::{RecallType, Status};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+/// The three shapes that the vendor's pages show.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// Flow fields and `nodeList`.
+    Documented,
+    /// Nodes alone, paged.
+    Records,
+    /// All in one.
+    Merged,
+}
+
+/// What an answer says; every field may be missing.
+#[derive(Debug, Clone)]
+struct Said {
+    shape: Shape,
+    key_id: Option<i64>,
+    status: Option<i64>,
+    recall_type: Option<i64>,
+    recall_num: Option<i64>,
+    recall_interval: Option<i64>,
+    nodes: Vec<(Option<i64>, Option<i64>)>,
+    total: Option<i64>,
+    pages: Option<i64>,
+    size: Option<i64>,
+}
+
+/// How it is said.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    numbers_as_text: bool,
+    nulls: bool,
+    status_reason: bool,
+    extras: bool,
+}
+
+fn small() -> impl Strategy<Value = Option<i64>> {
+    prop_oneof![Just(None), (-3_i64..12).prop_map(Some), any::<i64>().prop_map(Some)]
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let shape = prop_oneof![Just(Shape::Documented), Just(Shape::Records), Just(Shape::Merged)];
+    let nodes = prop::collection::vec((small(), small()), 0..8);
+    let flow = (small(), small(), small(), small(), small());
+    (shape, flow, nodes, small(), small(), small()).prop_map(|(shape, flow, nodes, total, pages, size)| {
+        let (key_id, status, recall_type, recall_num, recall_interval) = flow;
+        Said {
+            shape,
+            key_id,
+            status,
+            recall_type,
+            recall_num,
+            recall_interval,
+            nodes,
+            total,
+            pages,
+            size,
+        }
+    })
+}
+
+fn manner() -> impl Strategy<Value = Manner> {
+    any::<[bool; 4]>().prop_map(|[numbers_as_text, nulls, status_reason, extras]| Manner {
+        numbers_as_text,
+        nulls,
+        status_reason,
+        extras,
+    })
+}
+
+impl Manner {
+    fn number(self, number: i64) -> Value {
+        if self.numbers_as_text {
+            json!(number.to_string())
+        } else {
+            json!(number)
+        }
+    }
+
+    fn put(self, object: &mut Map<String, Value>, name: &str, number: Option<i64>) {
+        match number {
+            Some(number) => drop(object.insert(name.to_owned(), self.number(number))),
+            None if self.nulls => drop(object.insert(name.to_owned(), Value::Null)),
+            None => {}
+        }
+    }
+
+    fn object(self, fields: &[(&str, Option<i64>)]) -> Map<String, Value> {
+        let mut object = Map::new();
+        for (name, number) in fields {
+            self.put(&mut object, name, *number);
+        }
+        if self.extras {
+            object.insert("text".to_owned(), json!("a customer's text with \" and { and [ in it"));
+            object.insert("brandNew".to_owned(), json!({"deep": [1, [2, {"three": null}]]}));
+        }
+        object
+    }
+}
+
+fn encode(said: &Said, manner: Manner) -> Vec<u8> {
+    let flow = [
+        ("keyId", said.key_id),
+        ("status", said.status),
+        ("recallType", said.recall_type),
+        ("recallNum", said.recall_num),
+        ("recallInterval", said.recall_interval),
+    ];
+    let paging = [("total", said.total), ("pages", said.pages), ("size", said.size)];
+    let node = |(key_id, status): &(Option<i64>, Option<i64>)| {
+        Value::Object(manner.object(&[("keyId", *key_id), ("nodeStatus", *status), ("taskId", Some(5))]))
+    };
+    let nodes: Vec<_> = said.nodes.iter().map(node).collect();
+    let mut data = match said.shape {
+        Shape::Documented => manner.object(&flow),
+        Shape::Records => manner.object(&paging),
+        Shape::Merged => manner.object(&[&flow[..], &paging[..]].concat()),
+    };
+    let list = if matches!(said.shape, Shape::Records) {
+        "records"
+    } else {
+        "nodeList"
+    };
+    data.insert(list.to_owned(), Value::Array(nodes));
+    let (code, words) = if manner.status_reason {
+        ("status", "reason")
+    } else {
+        ("code", "msg")
+    };
+    let mut envelope = Map::new();
+    envelope.insert(code.to_owned(), manner.number(0));
+    envelope.insert(words.to_owned(), json!("success"));
+    envelope.insert("data".to_owned(), Value::Object(data));
+    serde_json::to_vec(&envelope).unwrap_or_default()
+}
+
+/// What should be read of it.
+fn expected(said: &Said) -> FlowPage {
+    let has_flow = !matches!(said.shape, Shape::Records);
+    let has_paging = !matches!(said.shape, Shape::Documented);
+    let flow = |number: Option<i64>| number.filter(|_| has_flow);
+    let paging = |number: Option<i64>| number.filter(|_| has_paging);
+    let node = |(key_id, status): &(Option<i64>, Option<i64>)| Node {
+        key_id: *key_id,
+        status: Status::from_code(*status),
+    };
+    FlowPage {
+        key_id: flow(said.key_id),
+        status: Status::from_code(flow(said.status)),
+        recall_type: RecallType::from_code(flow(said.recall_type)),
+        recall_attempts: flow(said.recall_num),
+        recall_interval_minutes: flow(said.recall_interval),
+        nodes: said.nodes.iter().map(node).collect(),
+        total: paging(said.total),
+        pages: paging(said.pages),
+        size: paging(said.size),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_in_a_documented_shape_is_read_back(said in said(), manner in manner()) {
+        let decoded = decode(&encode(&said, manner));
+        prop_assert_eq!(decoded.ok(), Some(expected(&said)));
+    }
+
+    #[test]
+    fn a_code_other_than_0_is_read_in_both_envelopes(code in any::<i64>().prop_filter("0 is success", |code| *code != 0), manner in manner()) {
+        let name = if manner.status_reason { "status" } else { "code" };
+        let body = json!({ name: manner.number(code), "data": null }).to_string();
+        let read = match decode(body.as_bytes()) {
+            Err(Error::Code(read)) => Some(read.0),
+            _ => None,
+        };
+        prop_assert_eq!(read, Some(code));
+    }
+
+    #[test]
+    fn no_bytes_can_panic(body in prop::collection::vec(any::<u8>(), 0..2000)) {
+        let _ = decode(&body);
+    }
+
+    #[test]
+    fn no_damage_to_a_good_answer_can_panic_or_be_quoted(
+        said in said(),
+        manner in manner(),
+        place in any::<prop::sample::Index>(),
+        damage in prop::collection::vec(any::<u8>(), 0..8),
+        removed in 0_usize..40,
+    ) {
+        let mut body = encode(&said, manner);
+        let start = place.index(body.len());
+        let end = (start + removed).min(body.len());
+        body.splice(start..end, damage);
+        if let Err(error) = decode(&body) {
+            prop_assert!(!error.to_string().contains("customer"), "{}", error);
+        }
+    }
+}

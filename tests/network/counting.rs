@@ -1,0 +1,197 @@
+//! Every request is counted once, and as what it was: the exporter's counters against what the played vendor saw.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use laaffic_exporter::clock::{SharedClock, SystemClock};
+use laaffic_exporter::config::{self, Config, HttpClient, Secret, SecretSource};
+use laaffic_exporter::metrics::{Activity, Exposition, Format, registry};
+use laaffic_exporter::model::{FlowInfo, KeyId, Outcome};
+use laaffic_exporter::poll::{Plan, Poller, over_network};
+use laaffic_exporter::simulator::{Account, Fault, Flow, Settings, Simulator, Trouble};
+use laaffic_exporter::store::{Policy, Store};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::answers::outcome_of;
+use super::upstream::{AMPLE, closed_port};
+
+const SEED: u64 = 20_261_122;
+
+/// The account that meets every fault.
+const MIXED: &str = "mixed";
+const MIXED_FLOWS: u64 = 150;
+
+/// The account whose credentials are refused.
+const REFUSED: &str = "refused";
+
+/// The account that asks a port where nobody listens, and the one that speaks TLS to a server that does not.
+const UNREACHABLE: &str = "unreachable";
+const MISUNDERSTOOD: &str = "misunderstood";
+const FEW_FLOWS: u64 = 20;
+
+/// Requests of an account, by how they ended.
+type ByOutcome = BTreeMap<String, u64>;
+
+/// Every fault with the same chance, but for refused credentials: they would end the mixture after three requests.
+fn every_fault() -> Trouble {
+    let mut faults = Fault::all();
+    faults.retain(|fault| !matches!(fault, Fault::Code { code: -1 | -2, .. }));
+    let probability = 0.7 / faults.len() as f64;
+    Trouble::mix(faults.into_iter().map(|fault| (probability, fault)))
+}
+
+fn played(name: &str, flows: u64, trouble: Trouble) -> Account {
+    Account {
+        name: name.to_owned(),
+        api_key: format!("key-of-{name}"),
+        api_secret: format!("secret-of-{name}"),
+        flows: (1..=flows).map(Flow::seeded).collect(),
+        trouble: Some(trouble),
+    }
+}
+
+fn polled(name: &str, flows: u64, scheme: &str, address: SocketAddr) -> config::Account {
+    let flow = |key_id| FlowInfo {
+        key_id: KeyId::new(key_id).unwrap(),
+        name: None,
+        labels: Box::default(),
+        // One round, and what is asked again within it: then all is counted, and nothing under way.
+        poll_interval: Duration::from_secs(3600),
+    };
+    config::Account {
+        name: name.into(),
+        base_url: format!("{scheme}://{address}/v3").parse().unwrap(),
+        api_key: SecretSource::Value(Secret::new(format!("key-of-{name}"))),
+        api_secret: SecretSource::Value(Secret::new(format!("secret-of-{name}"))),
+        rate_limit: 1000.0,
+        max_concurrent_requests: 16,
+        http_client: HttpClient::default(),
+        flows: (1..=flows).map(flow).collect(),
+    }
+}
+
+/// Polls every flow once and gives the counters of each account.
+async fn one_round(accounts: Vec<config::Account>) -> BTreeMap<String, ByOutcome> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let config = Config {
+        terminal_poll_interval: Duration::from_secs(3600),
+        request_timeout: Duration::from_secs(2),
+        stale_after: Duration::from_secs(3600),
+        accounts,
+    };
+    let names = config.accounts.iter().map(|account| account.name.clone());
+    let activity = Arc::new(Activity::new(names, clock.now()));
+    let store = Arc::new(Store::new(Policy::default(), []));
+    let plan = Plan::new(config, &clock, &over_network).unwrap();
+    let poller = Poller::new(plan, Arc::clone(&store), Arc::clone(&activity), clock);
+    let stop = CancellationToken::new();
+    let polling = tokio::spawn(poller.run(stop.clone()));
+    tokio::time::timeout(AMPLE * 2, all_tried(&store)).await.unwrap();
+    stop.cancel();
+    polling.await.unwrap().unwrap();
+
+    let mut exposition = Exposition::new(&registry(&activity), store.snapshot(), Format::Classic).unwrap();
+    let mut text = Vec::new();
+    while exposition.fill(&mut text) {}
+    requests(&String::from_utf8(text).unwrap())
+}
+
+/// Looks now and then whether the first poll of every flow has ended.
+async fn all_tried(store: &Store) {
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
+    loop {
+        looks.tick().await;
+        let snapshot = store.snapshot();
+        let mut flows = snapshot.accounts.iter().flat_map(|account| &account.flows);
+        if flows.all(|flow| flow.tried()) {
+            return;
+        }
+    }
+}
+
+/// `laaffic_api_requests_total`, without the outcomes that did not occur.
+fn requests(exposition: &str) -> BTreeMap<String, ByOutcome> {
+    let mut accounts = BTreeMap::<_, ByOutcome>::new();
+    for line in exposition.lines() {
+        let Some(rest) = line.strip_prefix("laaffic_api_requests_total{account=\"") else {
+            continue;
+        };
+        let (account, rest) = rest.split_once("\",endpoint=\"query_detail\",outcome=\"").unwrap();
+        let (outcome, count) = rest.split_once("\"} ").unwrap();
+        let by_outcome = accounts.entry(account.to_owned()).or_default();
+        match count.parse().unwrap() {
+            0 => {}
+            count => by_outcome.extend([(outcome.to_owned(), count)]),
+        }
+    }
+    accounts
+}
+
+/// What the exporter should have counted for what the vendor did.
+fn expected(answers: &BTreeMap<String, u64>) -> ByOutcome {
+    let faults = Fault::all();
+    let mut by_outcome = ByOutcome::new();
+    for (name, count) in answers {
+        let fault = faults.iter().find(|fault| fault.name() == name.as_str());
+        let outcome = match fault {
+            Some(fault) => outcome_of(fault),
+            None => {
+                assert_eq!(name, "success");
+                Outcome::Success
+            }
+        };
+        *by_outcome.entry(outcome.label().to_owned()).or_default() += count;
+    }
+    by_outcome
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_is_counted_once_as_what_it_was() {
+    let settings = Settings {
+        seed: SEED,
+        accounts: vec![
+            played(MIXED, MIXED_FLOWS, every_fault()),
+            played(REFUSED, FEW_FLOWS, Trouble::always(Fault::code(-1))),
+        ],
+        ..Settings::default()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+    let (_socket, closed) = closed_port();
+    let counted = one_round(vec![
+        polled(MIXED, MIXED_FLOWS, "http", simulator.address()),
+        polled(REFUSED, FEW_FLOWS, "http", simulator.address()),
+        polled(UNREACHABLE, FEW_FLOWS, "http", closed),
+        polled(MISUNDERSTOOD, FEW_FLOWS, "https", simulator.address()),
+    ])
+    .await;
+
+    // Nothing here reached the vendor: each flow was tried once, and twice again where that may help.
+    let only = |outcome: Outcome, count| ByOutcome::from([(outcome.label().to_owned(), count)]);
+    assert_eq!(counted[UNREACHABLE], only(Outcome::Connect, FEW_FLOWS * 3));
+    assert_eq!(counted[MISUNDERSTOOD], only(Outcome::Tls, FEW_FLOWS));
+
+    // And everything else did.
+    let vendor = simulator.vendor();
+    for account in [MIXED, REFUSED] {
+        let answers = vendor.account_counts(account).unwrap().answers;
+        assert_eq!(counted[account], expected(&answers), "{account}: {answers:?}");
+    }
+    let total: u64 = counted.values().flat_map(BTreeMap::values).sum();
+    assert_eq!(total, vendor.counts().requests + FEW_FLOWS * 3 + FEW_FLOWS);
+
+    // The mixture was one: each kind of trouble came, and what came was asked again.
+    let answers = vendor.account_counts(MIXED).unwrap().answers;
+    let altered = vendor.account_counts(MIXED).unwrap().altered;
+    for chance in every_fault().mix {
+        let name = chance.fault.name();
+        assert!(
+            answers.contains_key(&*name) || altered.contains_key(&*name),
+            "no {name}: take another seed"
+        );
+    }
+    assert!(counted[MIXED].values().sum::<u64>() > MIXED_FLOWS * 5 / 4);
+}

@@ -1,0 +1,183 @@
+//! TLS that works as configured, and every way in which it does not.
+
+use axum::http::Version;
+use laaffic_exporter::api::Error;
+use laaffic_exporter::config::{ClientTls, HttpClient};
+use laaffic_exporter::model::Outcome;
+use rustls::SupportedProtocolVersion;
+use rustls::version::{TLS12, TLS13};
+use tokio::io::AsyncReadExt;
+
+use super::authority::{Authority, Files, Identity};
+use super::tls_server::{Manners, TlsServer, trusting};
+use super::upstream::{AMPLE, SHORT, Upstream, ask, ask_once, client};
+
+const ONLY_TLS12: &[&SupportedProtocolVersion] = &[&TLS12];
+const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
+
+/// Asks once with this TLS configured.
+async fn ask_with(tls: ClientTls, base_url: &str) -> Result<(), Error> {
+    let settings = HttpClient {
+        tls,
+        ..HttpClient::default()
+    };
+    ask(&client(base_url, &settings, AMPLE)).await.map(drop)
+}
+
+/// Requires a TLS failure whose message has this in it.
+fn assert_tls(result: Result<(), Error>, words: &str) {
+    match result {
+        Err(Error::Tls(message)) => assert!(message.contains(words), "{message}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn as_client(identity: &Identity, tls: ClientTls, files: &Files) -> ClientTls {
+    ClientTls {
+        cert_file: Some(files.put("client.pem", &identity.cert_pem)),
+        key_file: Some(files.put("client.key", &identity.key_pem)),
+        ..tls
+    }
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own() {
+    let (authority, files) = (Authority::new("ours"), Files::new());
+    let identity = authority.server();
+    for versions in [ONLY_TLS12, ONLY_TLS13] {
+        let manners = Manners {
+            versions,
+            ..Manners::new(&identity)
+        };
+        let server = TlsServer::start(&manners).await;
+        ask_with(trusting(&authority, &files), &server.url()).await.unwrap();
+        let seen = server.seen();
+        assert_eq!(seen.len(), 1);
+        assert_eq!(seen[0].0, Version::HTTP_11);
+        assert_eq!(seen[0].1["api-key"], "bDqJFiq9");
+    }
+}
+
+#[tokio::test]
+async fn certificates_that_prove_nothing_here() {
+    let (authority, files) = (Authority::new("ours"), Files::new());
+    for (identity, words) in [
+        (authority.expired_server(), "expired"),
+        (authority.server_elsewhere(), "not valid for name"),
+        (Authority::new("foreign").server(), "UnknownIssuer"),
+    ] {
+        for versions in [ONLY_TLS12, ONLY_TLS13] {
+            let manners = Manners {
+                versions,
+                ..Manners::new(&identity)
+            };
+            let server = TlsServer::start(&manners).await;
+            assert_tls(ask_with(trusting(&authority, &files), &server.url()).await, words);
+            let skipping = ClientTls {
+                insecure_skip_verify: true,
+                ..ClientTls::default()
+            };
+            ask_with(skipping, &server.url()).await.unwrap();
+            assert_eq!(server.seen().len(), 1, "only the second one asked");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_the_system_does_not_know() {
+    let identity = Authority::new("foreign").server();
+    let server = TlsServer::start(&Manners::new(&identity)).await;
+    let error = ask_once(&server.url(), AMPLE).await.unwrap_err();
+    assert!(matches!(&error, Error::Tls(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_wants_to_see_a_certificate() {
+    let (authority, clients, files) = (Authority::new("ours"), Authority::new("clients"), Files::new());
+    let identity = authority.server();
+    let good = clients.client();
+    let foreign = Authority::new("foreign").client();
+    // With TLS 1.3 the client learns after the handshake, or even after its request, that it was refused.
+    for versions in [ONLY_TLS12, ONLY_TLS13] {
+        for alpn in [&[][..], &["h2"]] {
+            let manners = Manners {
+                client_authority: Some(&clients),
+                versions,
+                alpn,
+                ..Manners::new(&identity)
+            };
+            let server = TlsServer::start(&manners).await;
+            let anonymous = trusting(&authority, &files);
+            ask_with(as_client(&good, anonymous.clone(), &files), &server.url())
+                .await
+                .unwrap();
+            for _ in 0..10 {
+                assert_tls(ask_with(anonymous.clone(), &server.url()).await, "CertificateRequired");
+                let result = ask_with(as_client(&foreign, anonymous.clone(), &files), &server.url()).await;
+                assert_tls(result, "received fatal alert");
+            }
+            assert_eq!(server.seen().len(), 1, "only the one with the good certificate asked");
+        }
+    }
+}
+
+#[tokio::test]
+async fn plain_http_on_the_port() {
+    let upstream = Upstream::start(|mut stream| async move {
+        stream.read_u8().await.unwrap();
+        super::upstream::send(&mut stream, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let url = format!("https://{}/v3", upstream.address);
+    let error = ask_once(&url, AMPLE).await.unwrap_err();
+    assert!(matches!(&error, Error::Tls(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn no_version_in_common_is_told_by_an_alert() {
+    // handshake_failure, as servers without a common version or cipher answer (RFC 8446, section 6).
+    let upstream = Upstream::start(|mut stream| async move {
+        stream.read_u8().await.unwrap();
+        super::upstream::send(&mut stream, b"\x15\x03\x03\x00\x02\x02\x28").await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let url = format!("https://{}/v3", upstream.address);
+    let error = ask_once(&url, AMPLE).await.unwrap_err();
+    assert!(matches!(&error, Error::Tls(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn hanging_up_in_the_handshake_with_or_without_a_reset() {
+    let ends = Upstream::start(|mut stream| async move {
+        // The greeting is taken in, so that the end is a clean one.
+        let _ = stream.read(&mut [0; 16 * 1024]).await;
+    })
+    .await;
+    let resets = Upstream::start(|stream| async move { stream.set_zero_linger().unwrap() }).await;
+    let resets_later = Upstream::start(|mut stream| async move {
+        let _ = stream.read_u8().await;
+        stream.set_zero_linger().unwrap();
+    })
+    .await;
+    for upstream in [ends, resets, resets_later] {
+        let url = format!("https://{}/v3", upstream.address);
+        let error = ask_once(&url, AMPLE).await.unwrap_err();
+        assert!(matches!(&error, Error::Tls(_)), "{error:?}");
+        assert_eq!(error.outcome(), Outcome::Tls);
+    }
+}
+
+#[tokio::test]
+async fn silence_in_the_handshake_is_a_timeout() {
+    let upstream = Upstream::start(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let url = format!("https://{}/v3", upstream.address);
+    let error = ask_once(&url, SHORT).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout), "{error:?}");
+    assert_eq!(upstream.accepted(), 1);
+}

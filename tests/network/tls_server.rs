@@ -1,0 +1,155 @@
+//! A TLS server as real ones are, on the TLS library that the exporter uses too.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Version};
+use axum::serve::Listener;
+use laaffic_exporter::config::ClientTls;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::authority::{Authority, Files, Identity};
+use super::upstream::GOOD;
+
+/// How a server greets.
+pub(crate) struct Manners<'a> {
+    pub(crate) identity: &'a Identity,
+    /// Clients need a certificate of this authority.
+    pub(crate) client_authority: Option<&'a Authority>,
+    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
+    pub(crate) alpn: &'static [&'static str],
+}
+
+impl<'a> Manners<'a> {
+    pub(crate) fn new(identity: &'a Identity) -> Self {
+        Self {
+            identity,
+            client_authority: None,
+            versions: rustls::ALL_VERSIONS,
+            alpn: &[],
+        }
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(self.versions)
+            .unwrap();
+        let builder = match self.client_authority {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority.der.clone()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let mut config = builder
+            .with_single_cert(vec![self.identity.cert.clone()], self.identity.key.clone_key())
+            .unwrap();
+        config.alpn_protocols = self.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// What makes TLS of a connection, where a test serves it by itself.
+pub(crate) fn acceptor(identity: &Identity) -> TlsAcceptor {
+    Manners::new(identity).acceptor()
+}
+
+/// Trust in this authority alone.
+pub(crate) fn trusting(authority: &Authority, files: &Files) -> ClientTls {
+    ClientTls {
+        ca_file: Some(files.put("ca.pem", &authority.pem)),
+        ..ClientTls::default()
+    }
+}
+
+/// A server that gives everybody a good answer and remembers who came.
+pub(crate) struct TlsServer {
+    pub(crate) address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<(Version, HeaderMap)>>>,
+    server: JoinHandle<()>,
+}
+
+impl TlsServer {
+    pub(crate) async fn start(manners: &Manners<'_>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let listener = TlsListener {
+            listener,
+            acceptor: manners.acceptor(),
+            accepted: Arc::clone(&accepted),
+        };
+        let guests = Arc::clone(&seen);
+        let router = Router::new().fallback(async move |request: Request| {
+            let guest = (request.version(), request.headers().clone());
+            guests.lock().unwrap().push(guest);
+            GOOD
+        });
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            address,
+            accepted,
+            seen,
+            server,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}/v3", self.address)
+    }
+
+    /// How many connections got through the handshake.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// The requests that came.
+    pub(crate) fn seen(&self) -> Vec<(Version, HeaderMap)> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+struct TlsListener {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    accepted: Arc<AtomicUsize>,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, peer) = self.listener.accept().await.unwrap();
+            // A handshake that fails has told the client why by now.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                self.accepted.fetch_add(1, Ordering::Relaxed);
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}

@@ -1,29 +1,33 @@
 //! Builds the parts, connects them, and owns their tasks until the stop.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
-use crate::config::Config;
+use crate::config::{Config, LoadError};
 use crate::metrics::{Activity, registry};
 use crate::poll::{self, Plan, PollError, Poller};
 use crate::reload::{ConfigFile, Reloader};
 use crate::shutdown;
 use crate::store::{Policy, Store};
+use crate::systemd;
 use crate::web;
+use crate::web::config::LiveWebConfig;
 use crate::web::flows;
+use crate::web::guard::Guard;
 use crate::web::health::{self, Health};
 use crate::web::lifecycle;
 use crate::web::metrics::{self as scrape, Scrapes, TelemetryPath};
 use crate::web::probe;
 use crate::web::running::{self, Running};
+use crate::web::server::Server;
 use crate::web::status::{self, StatusPage};
 
 /// How to serve.
@@ -33,6 +37,8 @@ pub struct WebOptions {
     pub telemetry_path: TelemetryPath,
     /// Scrapes served at once; 0 means no limit.
     pub max_requests: usize,
+    /// File with TLS, passwords and headers; none means plain HTTP for everybody.
+    pub config_file: Option<PathBuf>,
 }
 
 /// Why the exporter ended although nobody stopped it.
@@ -41,6 +47,9 @@ pub enum AppError {
     /// Polling could not begin, or ended by itself.
     #[error(transparent)]
     Poll(#[from] PollError),
+    /// The web-config file cannot be used.
+    #[error(transparent)]
+    WebConfig(#[from] LoadError),
     /// A listening socket failed.
     #[error("serving failed")]
     Serve(#[from] io::Error),
@@ -62,20 +71,25 @@ pub struct Reloads {
 pub struct App {
     poller: Poller,
     reloader: Option<Reloader>,
-    router: Router,
+    server: Server,
+    health: Health,
 }
 
 impl App {
     /// Builds everything that the configuration asks for, and begins to poll. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// If an account's secrets, TLS files or proxy cannot be used.
+    /// If the web-config file, or an account's secrets, TLS files or proxy cannot be used.
     pub fn new(
         config: Config,
         reloads: Option<Reloads>,
         options: &WebOptions,
         clock: SharedClock,
     ) -> Result<Self, AppError> {
+        let live = match &options.config_file {
+            Some(path) => LiveWebConfig::open(path)?,
+            None => LiveWebConfig::none(),
+        };
         let names: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
         let activity = Arc::new(Activity::new(names, clock.now()));
         let plan = Plan::new(config, &clock, &poll::over_network)?;
@@ -102,9 +116,9 @@ impl App {
             store: Arc::clone(&store),
         };
         let page = StatusPage::new(Arc::clone(&store), clock, options.telemetry_path.as_str());
-        let router = Router::new()
+        let pages = Router::new()
             .merge(scrape::router(&options.telemetry_path, scrapes))
-            .merge(health::router(health))
+            .merge(health::router(health.clone()))
             .merge(lifecycle::router(asked))
             .merge(probe::router(poller.prober()))
             .merge(running::router(running))
@@ -112,10 +126,12 @@ impl App {
             .merge(status::router(page))
             .fallback(web::not_found)
             .method_not_allowed_fallback(web::method_not_allowed);
+        let server = Server::new(Guard::new(pages, Arc::new(live)));
         Ok(Self {
             poller,
             reloader,
-            router,
+            server,
+            health,
         })
     }
 
@@ -125,9 +141,16 @@ impl App {
     /// If polling or serving ends before that: serving on would be serving old numbers.
     pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> Result<(), AppError> {
         let mut tasks = JoinSet::new();
+        if self.server.has_tls() {
+            tracing::info!("TLS is enabled");
+        }
         for listener in listeners {
             tracing::info!(address = listener.local_addr()?.to_string(), "Listening on");
-            tasks.spawn(serve(listener, self.router.clone(), stop.clone()));
+            let serving = self.server.clone().serve(listener, stop.clone());
+            tasks.spawn(async {
+                serving.await;
+                Ok(())
+            });
         }
         let poller = self.poller;
         let polling = stop.clone();
@@ -139,20 +162,18 @@ impl App {
                 Ok(())
             });
         }
+        let (health, watched) = (self.health, stop.clone());
+        tasks.spawn(async move {
+            systemd::watchdog(|| health.healthy(), watched).await;
+            Ok(())
+        });
+        systemd::ready();
         let result = first_failure(&mut tasks, &stop).await;
+        systemd::stopping();
         stop.cancel();
         drain(tasks, shutdown::GRACE).await;
         result
     }
-}
-
-async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), AppError> {
-    // A scrape's frames are whole; waiting to fill packets would only delay the first one.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await?;
-    Ok(())
 }
 
 /// Waits for the stop, or for the first task that ends before it.

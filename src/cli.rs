@@ -73,6 +73,14 @@ pub struct WebArgs {
     )]
     pub listen_address: Vec<ListenAddress>,
 
+    /// Take the listening sockets from systemd instead of opening those of --web.listen-address.
+    #[arg(
+        long = "web.systemd-socket",
+        env = "LAAFFIC_EXPORTER_WEB_SYSTEMD_SOCKET",
+        global = true
+    )]
+    pub systemd_socket: bool,
+
     /// Path of the metrics.
     #[arg(
         long = "web.telemetry-path",
@@ -82,6 +90,15 @@ pub struct WebArgs {
         global = true
     )]
     pub telemetry_path: TelemetryPath,
+
+    /// File with TLS, client certificates, passwords and headers, as of the Prometheus exporter-toolkit.
+    #[arg(
+        long = "web.config.file",
+        env = "LAAFFIC_EXPORTER_WEB_CONFIG_FILE",
+        value_name = "PATH",
+        global = true
+    )]
+    pub config_file: Option<PathBuf>,
 
     /// Allow POST and PUT to /-/reload.
     #[arg(
@@ -276,7 +293,7 @@ mod tests {
             assert_eq!(argument.get_env().and_then(|env| env.to_str()), Some(&*wanted));
             flags += 1;
         }
-        assert!(flags >= 7);
+        assert!(flags >= 8);
     }
 
     #[test]

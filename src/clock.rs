@@ -7,6 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use governor::clock::Clock as GovernorClock;
+use governor::nanos::Nanos;
+use tokio::time::Instant;
+
 /// Where the program reads the calendar.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The present moment.
@@ -31,4 +35,25 @@ impl Clock for SystemClock {
 pub fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// tokio's clock for the rate limiters, so that a paused-clock test controls them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SteadyClock {
+    start: Instant,
+}
+
+impl SteadyClock {
+    /// A clock that begins now.
+    pub(crate) fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl GovernorClock for SteadyClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::from(self.start.elapsed())
+    }
 }

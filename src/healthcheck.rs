@@ -4,21 +4,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use reqwest::StatusCode;
 
 use crate::api::use_ring;
 use crate::listen::ListenAddress;
 
-/// Asks the exporter that listens on `address`, as one on the same host reaches it.
+/// Asks the exporter that listens on `address`, as one on the same host reaches it; `tls` where it serves HTTPS.
 ///
 /// # Errors
 /// If it does not answer in time, or says that it is not healthy; the message has its words.
-pub async fn healthcheck(address: &ListenAddress, timeout: Duration) -> Result<()> {
-    let url = format!("http://{}/-/healthy", address.reached_from_here());
+pub async fn healthcheck(address: &ListenAddress, tls: bool, timeout: Duration) -> Result<()> {
+    let scheme = if tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}/-/healthy", address.reached_from_here());
     use_ring();
     let client = reqwest::Client::builder()
         .no_proxy()
-        // Plain HTTP: a minimal container without authorities must do.
+        // A minimal container without authorities must do. Nothing secret is sent, and nobody but this host is asked: whose name the
+        // certificate has does not matter.
         .tls_certs_only([])
+        .tls_danger_accept_invalid_certs(true)
         .timeout(timeout)
         .build()
         .context("the HTTP client cannot be built")?;
@@ -28,6 +32,9 @@ pub async fn healthcheck(address: &ListenAddress, timeout: Duration) -> Result<(
         .await
         .with_context(|| format!("{url} does not answer"))?;
     let status = answer.status();
+    if status == StatusCode::UNAUTHORIZED {
+        bail!("{url} wants a password, and only its hash is in the web configuration; probe with a client that has it");
+    }
     let words = answer.text().await.unwrap_or_default();
     if !status.is_success() {
         bail!("{url} answers {status}: {}", words.trim());

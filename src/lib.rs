@@ -16,6 +16,7 @@
 //! - [`reload`]: the configuration again: checked whole, then swapped whole
 //! - [`cli`], [`listen`], [`logging`], [`shutdown`], [`build_info`]: the program's arguments, sockets, log, stop and origin
 //! - [`simulator`]: the vendor, played; [`demo`] runs it beside the exporter
+//! - [`systemd`]: its sockets, and what it wants to be told
 //! - [`query`], [`healthcheck`]: requests now, to the upstream and to a running exporter
 //! - [`explain`]: what a failure means and what to do about it
 
@@ -38,4 +39,5 @@ pub mod reload;
 pub mod shutdown;
 pub mod simulator;
 pub mod store;
+pub mod systemd;
 pub mod web;

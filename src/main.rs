@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use laaffic_exporter::app::{App, Reloads, WebOptions};
+use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
 use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::listen::listen;
 use laaffic_exporter::reload::ConfigFile;
-use laaffic_exporter::{build_info, config, demo, logging, query, shutdown};
+use laaffic_exporter::web::config as web_config;
+use laaffic_exporter::{build_info, config, demo, logging, query, shutdown, systemd};
 use tokio::net::TcpListener;
 
 /// Exit code for bad usage.
@@ -29,13 +30,21 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            match error.downcast_ref::<config::LoadError>() {
+            match problems(&error) {
                 // One line for each problem, and each says itself in which file it is.
                 Some(problems) => drop(writeln!(stderr(), "{problems}")),
                 None => say(&format!("{error:#}")),
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The mistakes in a file, where that is what ended it.
+fn problems(error: &anyhow::Error) -> Option<&config::LoadError> {
+    match error.downcast_ref::<AppError>() {
+        Some(AppError::WebConfig(problems)) => Some(problems),
+        _ => error.downcast_ref(),
     }
 }
 
@@ -65,7 +74,7 @@ fn run(cli: Cli) -> Result<()> {
         command,
     } = cli;
     if config.check {
-        return check(&config);
+        return check(&config, &web);
     }
     logging::init(log).context("logging cannot be started")?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
@@ -75,7 +84,7 @@ fn run(cli: Cli) -> Result<()> {
         .build()
         .context("the runtime cannot be started")?;
     let clock: SharedClock = Arc::new(SystemClock);
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         match command {
             None => export(&config, &web, clock).await,
             Some(Command::Demo(arguments)) => {
@@ -83,7 +92,7 @@ fn run(cli: Cli) -> Result<()> {
             }
             Some(Command::Query(arguments)) => query::query(load(&config)?, &arguments, &clock, stdout()).await,
             Some(Command::Check(arguments)) => {
-                check(&config)?;
+                check(&config, &web)?;
                 match arguments.live {
                     true => query::check_live(load(&config)?, &clock, stdout()).await,
                     false => Ok(()),
@@ -91,19 +100,29 @@ fn run(cli: Cli) -> Result<()> {
             }
             Some(Command::Healthcheck(arguments)) => {
                 let address = web.listen_address.first().context("no listen address is given")?;
-                healthcheck(address, arguments.timeout).await
+                let tls = match &web.config_file {
+                    Some(file) => web_config::load(file)?.tls.is_some(),
+                    None => false,
+                };
+                healthcheck(address, tls, arguments.timeout).await
             }
             Some(Command::Simulate(arguments)) => demo::simulate(&arguments, clock, stdout()).await,
         }
-    })
+    });
+    // A password that is still being checked may take longer than a stop does, and nobody waits for it any more.
+    runtime.shutdown_background();
+    result
 }
 
 fn load(arguments: &ConfigArgs) -> Result<config::Config> {
     Ok(ConfigFile::new(&arguments.file).load()?)
 }
 
-fn check(arguments: &ConfigArgs) -> Result<()> {
+fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
     let config = load(arguments)?;
+    if let Some(file) = &web.config_file {
+        web_config::load(file)?;
+    }
     let flows: usize = config.accounts.iter().map(|account| account.flows.len()).sum();
     let accounts = config.accounts.len();
     writeln!(
@@ -136,9 +155,13 @@ fn options(web: &WebArgs) -> WebOptions {
     WebOptions {
         telemetry_path: web.telemetry_path.clone(),
         max_requests: web.max_requests,
+        config_file: web.config_file.clone(),
     }
 }
 
 fn listeners(web: &WebArgs) -> Result<Vec<TcpListener>> {
+    if web.systemd_socket {
+        return Ok(systemd::listeners()?);
+    }
     Ok(web.listen_address.iter().map(listen).collect::<Result<_, _>>()?)
 }

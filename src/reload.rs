@@ -17,6 +17,7 @@ use crate::clock::SharedClock;
 use crate::config::{self, Config, LoadError};
 use crate::metrics::Activity;
 use crate::poll::{self, Plan, PollError, PollerHandle};
+use crate::systemd;
 
 /// How often a file that is watched is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);
@@ -175,7 +176,10 @@ impl Reloader {
     }
 
     async fn reload(&mut self) -> Result<(), ReloadError> {
+        systemd::reloading();
         let result = self.load_and_apply().await;
+        // A refused one ends as well: the old configuration is as ready as it was.
+        systemd::ready();
         match &result {
             Ok(()) => {
                 self.activity.reload_succeeded(self.clock.now());

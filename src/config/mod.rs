@@ -11,6 +11,7 @@ mod duration;
 mod file;
 mod flow;
 mod http_client;
+mod identity;
 mod problem;
 mod secret;
 mod secret_reader;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::duration::{DurationError, PrometheusDuration, parse_duration};
+pub(crate) use self::identity::{Identity, readable_by_everyone};
 pub use self::problem::{LoadError, Position, Problem};
 pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};
 pub use self::secret_reader::SecretReader;

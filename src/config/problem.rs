@@ -41,7 +41,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(position: Option<Position>, path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(position: Option<Position>, path: impl Into<String>, message: impl Into<String>) -> Self {
         let (path, message) = (path.into(), message.into());
         Self {
             position,
@@ -76,7 +76,7 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(Problem::position);
         Self {
             file: file.to_owned(),

@@ -1,13 +1,14 @@
 //! A secret at the moment it is needed: a file that changes is picked up without a restart or a reload.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::identity::Identity;
 use super::secret::{Secret, SecretError, SecretSource, SecretUse};
 
 /// How often a file is looked at, at most: soon enough for a rotation, and one `stat` a second costs nothing.
@@ -127,29 +128,6 @@ fn read(path: &Path, usage: SecretUse) -> Result<(Secret, Identity), SecretError
     let file = File::open(path)?;
     let seen = Identity::of(&file.metadata()?);
     Ok((usage.read(&file)?, seen))
-}
-
-/// What changes when a file is written or replaced. Behind a symbolic link, as in a mounted Kubernetes secret, it is that of the
-/// file the link leads to.
-#[derive(Debug, PartialEq, Eq)]
-struct Identity {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
-impl Identity {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Self {
-            modified: metadata.modified().ok(),
-            length: metadata.len(),
-            inode,
-        }
-    }
 }
 
 #[cfg(test)]

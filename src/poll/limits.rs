@@ -6,13 +6,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::Clock as GovernorClock;
+use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+
+use crate::clock::SteadyClock;
 
 /// Leave to send one request; give it back by dropping it when the request has ended.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub(super) struct Limits {
 impl Limits {
     /// `rate_limit` requests a second with a burst of one second's worth, but at least 1; `max_concurrent` at once.
     pub(super) fn new(rate_limit: f64, max_concurrent: usize) -> Self {
-        let clock = SteadyClock { start: Instant::now() };
+        let clock = SteadyClock::start();
         Self {
             concurrency: Arc::new(Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS))),
             rate: RateLimiter::direct_with_clock(quota(rate_limit), clock),
@@ -66,22 +67,10 @@ fn quota(rate_limit: f64) -> Quota {
     Quota::with_period(period).map_or_else(|| Quota::per_second(NonZeroU32::MAX), |quota| quota.allow_burst(burst))
 }
 
-/// tokio's clock for the limiter, so that a paused-clock test controls it.
-#[derive(Debug, Clone, Copy)]
-struct SteadyClock {
-    start: Instant,
-}
-
-impl GovernorClock for SteadyClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::from(self.start.elapsed())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     /// Takes `count` tickets one after the other and returns when each was given.

@@ -31,7 +31,7 @@ impl Health {
 
     /// Whether polling works: a poll has ended, well or badly, within three of the shortest interval plus one request's time; or there
     /// is nothing to poll. A dead-man switch, not a mirror of the upstream's health.
-    fn healthy(&self) -> bool {
+    pub fn healthy(&self) -> bool {
         let snapshot = self.store.snapshot();
         let Some(interval) = shortest_interval(&snapshot) else {
             return true;

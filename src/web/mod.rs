@@ -3,6 +3,10 @@
 //! - [`negotiate`]: `Accept` and `Accept-Encoding`
 //! - [`metrics`]: the telemetry path
 //! - [`body`]: its streamed, compressed body
+//! - [`server`]: connections, with TLS or without
+//! - [`guard`]: what every request passes: rate limit, password, headers
+//! - `auth`: passwords, checked at a bounded cost
+//! - [`config`]: the web-config file
 //! - [`flows`][]: `/api/v1/flows`
 //! - [`health`]: `/-/healthy` and `/-/ready`
 //! - [`lifecycle`][]: `/-/reload`
@@ -10,14 +14,19 @@
 //! - [`running`][]: `/config`
 //! - [`status`]: the page for people
 
+mod auth;
 pub mod body;
+pub mod config;
+mod connections;
 pub mod flows;
+pub mod guard;
 pub mod health;
 pub mod lifecycle;
 pub mod metrics;
 pub mod negotiate;
 pub mod probe;
 pub mod running;
+pub mod server;
 pub mod status;
 
 use axum::http::StatusCode;

@@ -1,0 +1,147 @@
+use std::fs;
+
+use super::*;
+
+const HASH: &str = "$2y$10$mrmxv/VH03QcaiSkF4cd8uh4ZZ4y5cNg.rz6kkUvM8RzlDoSSMrPO";
+
+/// What is said of a file with this content.
+fn refusal(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.yaml");
+    fs::write(&path, text).unwrap();
+    let told = load(&path).unwrap_err().to_string();
+    told.replace(&*path.to_string_lossy(), "web.yaml")
+}
+
+fn accepted(text: &str) -> WebConfig {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.yaml");
+    fs::write(&path, text).unwrap();
+    load(&path).unwrap()
+}
+
+#[test]
+fn nothing_is_plain_http_for_everybody() {
+    for text in [
+        "",
+        "\n",
+        "# nothing\n",
+        "tls_server_config:\n",
+        "tls_server_config: {}\nbasic_auth_users: {}\n",
+        "---\n",
+        "{}",
+    ] {
+        let config = accepted(text);
+        assert!(config.tls.is_none() && config.users.is_empty() && config.headers.is_empty());
+        assert!(config.rate_limit.is_none() && config.http2);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place() {
+    let told = refusal("tls_server_config:\n  cert_filse: x\n");
+    assert!(
+        told.starts_with("web.yaml:2:3: tls_server_config: unknown field `cert_filse`"),
+        "{told}"
+    );
+    for text in [
+        "tls: {}",
+        "http_server_config: {http3: true}",
+        "rate_limit: {bursts: 1}",
+        "a: 1\na: 2",
+    ] {
+        assert!(refusal(text).starts_with("web.yaml:1:"), "{}", refusal(text));
+    }
+    let told = refusal(&format!("basic_auth_users:\n  al: {HASH}\n  al: {HASH}\n"));
+    assert!(told.contains("\"al\" is there twice") && !told.contains(HASH), "{told}");
+}
+
+#[test]
+fn no_value_that_may_be_a_secret_is_repeated() {
+    for text in [
+        "hunter2".to_owned(),
+        "hunter2\nmore\n".to_owned(),
+        "basic_auth_users: hunter2".to_owned(),
+        "basic_auth_users: [hunter2]".to_owned(),
+        "basic_auth_users: {a: hunter2}".to_owned(),
+        "basic_auth_users: {a: [hunter2]}".to_owned(),
+        "tls_server_config: hunter2".to_owned(),
+        "tls_server_config: \"hunter2, expected hunter2\"".to_owned(),
+        "tls_server_config: {cert: hunter2, key: hunter2}".to_owned(),
+        "tls_server_config: {cert: hunter2, key: \"-----BEGIN PRIVATE KEY-----\\nhunter2\\n-----END PRIVATE KEY-----\\n\"}".to_owned(),
+        "tls_server_config: {client_allowed_sans: hunter2}".to_owned(),
+        "rate_limit: {burst: \"hunter2\"}".to_owned(),
+        "http_server_config: {http2: \"hunter2\"}".to_owned(),
+    ] {
+        let told = refusal(&text);
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_field() {
+    let told = refusal(
+        "tls_server_config: {client_auth_type: x, min_version: TLS11, max_version: SSL3, cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA, \
+         TLS_X], curve_preferences: [CurveP521, CurveP257]}\n\
+         http_server_config: {headers: {X-Frame-Options: never, X-Mine: 1, X-Content-Type-Options: sniff}}\n\
+         basic_auth_users: {john: doe}\n\
+         rate_limit: {interval: 1d}\n",
+    );
+    for field in [
+        "tls_server_config.cert_file: missing one of cert or cert_file",
+        "tls_server_config.key_file: missing one of key or key_file",
+        "tls_server_config.client_auth_type: \"x\" is not a policy",
+        "tls_server_config.min_version: \"TLS11\" is not supported",
+        "tls_server_config.max_version: \"SSL3\" is not a version",
+        "tls_server_config.cipher_suites[0]: \"TLS_RSA_WITH_AES_128_CBC_SHA\" is not supported",
+        "tls_server_config.cipher_suites[1]: \"TLS_X\" is not a cipher suite",
+        "tls_server_config.curve_preferences[0]: \"CurveP521\" is not supported",
+        "tls_server_config.curve_preferences[1]: \"CurveP257\" is not a curve",
+        "http_server_config.headers.X-Frame-Options: \"never\" is not a value",
+        "http_server_config.headers.X-Mine: this header cannot be set here",
+        "http_server_config.headers.X-Content-Type-Options: \"sniff\" is not a value",
+        "basic_auth_users.john: this is not a bcrypt hash",
+        "rate_limit.interval: \"1d\" is not a duration",
+    ] {
+        assert!(
+            told.contains(&format!("web.yaml: {field}")),
+            "{field} is not in\n{told}"
+        );
+    }
+    assert_eq!(told.lines().count(), 14, "{told}");
+}
+
+#[test]
+fn tls_settings_without_a_certificate_are_not_plain_http() {
+    for text in [
+        "min_version: TLS13",
+        "curve_preferences: [X25519]",
+        "client_auth_type: NoClientCert",
+    ] {
+        let told = refusal(&format!("tls_server_config: {{{text}}}"));
+        assert!(told.contains("missing one of cert or cert_file"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_set_is_taken() {
+    let config = accepted(&format!(
+        "http_server_config: {{http2: false, headers: {{X-XSS-Protection: 1, x-frame-options: deny, Strict-Transport-Security: ''}}}}\n\
+         basic_auth_users: {{al: {HASH}, 7: {HASH}}}\nrate_limit: {{interval: 1s, burst: 20}}\n"
+    ));
+    assert!(!config.http2);
+    assert_eq!(config.headers["x-xss-protection"], "1");
+    assert_eq!(config.headers["x-frame-options"], "deny");
+    assert_eq!(config.headers.len(), 2);
+    let burst = NonZeroU32::new(20).unwrap();
+    assert_eq!(
+        config.rate_limit,
+        Some(RateLimit {
+            interval: Duration::from_secs(1),
+            burst
+        })
+    );
+    assert!(config.users.hash("7").is_some_and(|(_, known)| known));
+    assert!(!format!("{config:?}").contains("$2y$"));
+    assert_eq!(accepted("rate_limit: {interval: 0, burst: 0}").rate_limit, None);
+}

@@ -1,0 +1,222 @@
+//! The connections that are open: how many at most, and which one goes when another wants in.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::BoxError;
+use axum::body::{Body, Bytes, HttpBody};
+use http_body::{Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Connections open at once, all listeners together.
+const MOST: usize = 512;
+
+/// How often, with all places taken and all of them busy, somebody is looked for who is not any more.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The places for connections. One for the whole process.
+#[derive(Debug)]
+pub(super) struct Connections {
+    places: Arc<Semaphore>,
+    open: Mutex<HashMap<u64, Arc<Activity>>>,
+    next: AtomicU64,
+    start: Instant,
+}
+
+/// What a connection has done so far.
+#[derive(Debug, Default)]
+struct Activity {
+    /// Answers that are under way.
+    busy: AtomicUsize,
+    /// Whether a whole request ever came.
+    asked: AtomicBool,
+    /// When the last answer ended, or the connection began; in milliseconds.
+    idle_since: AtomicU64,
+    leave: CancellationToken,
+}
+
+impl Connections {
+    pub(super) fn new() -> Arc<Self> {
+        Self::at_most(MOST)
+    }
+
+    fn at_most(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            places: Arc::new(Semaphore::new(most)),
+            open: Mutex::default(),
+            next: AtomicU64::new(0),
+            start: Instant::now(),
+        })
+    }
+
+    /// A place. Where all are taken, the connection that is of least use is sent away; one that is being answered never is.
+    pub(super) async fn enter(self: &Arc<Self>) -> Place {
+        let permit = loop {
+            if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+                break Some(permit);
+            }
+            self.send_one_away();
+            let place = Arc::clone(&self.places).acquire_owned();
+            if let Ok(permit) = tokio::time::timeout(LOOK_EVERY, place).await {
+                // The semaphore is never closed; were it, connections would just not be counted.
+                break permit.ok();
+            }
+        };
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let activity = Arc::new(Activity {
+            idle_since: AtomicU64::new(self.now()),
+            ..Activity::default()
+        });
+        self.open().insert(number, Arc::clone(&activity));
+        Place {
+            connections: Arc::clone(self),
+            number,
+            activity,
+            _permit: permit,
+        }
+    }
+
+    /// Sends one away: first those that never asked for anything, then those that have been idle the longest.
+    pub(super) fn send_one_away(&self) {
+        let open = self.open();
+        let idle = open
+            .values()
+            .filter(|one| one.busy.load(Ordering::Relaxed) == 0 && !one.leave.is_cancelled());
+        let least = idle.min_by_key(|one| {
+            (
+                one.asked.load(Ordering::Relaxed),
+                one.idle_since.load(Ordering::Relaxed),
+            )
+        });
+        if let Some(least) = least {
+            least.leave.cancel();
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Activity>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection's place; given back by dropping it.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    number: u64,
+    activity: Arc<Activity>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    /// Cancelled when the connection has to go.
+    pub(super) fn leave(&self) -> CancellationToken {
+        self.activity.leave.clone()
+    }
+
+    /// Whether a whole request ever came.
+    pub(super) fn asked(&self) -> bool {
+        self.activity.asked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a request came. It is being answered as long as the result is kept.
+    pub(super) fn request(&self) -> Answering {
+        self.activity.asked.store(true, Ordering::Relaxed);
+        self.activity.busy.fetch_add(1, Ordering::Relaxed);
+        Answering {
+            connections: Arc::clone(&self.connections),
+            activity: Arc::clone(&self.activity),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.open().remove(&self.number);
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct Answering {
+    connections: Arc<Connections>,
+    activity: Arc<Activity>,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.activity
+            .idle_since
+            .store(self.connections.now(), Ordering::Relaxed);
+        self.activity.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer: the request is being answered until its last byte is handed over.
+#[derive(Debug)]
+pub(super) struct AnswerBody {
+    pub(super) body: Body,
+    pub(super) _answering: Answering,
+}
+
+impl HttpBody for AnswerBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body)
+            .poll_frame(context)
+            .map_err(axum::Error::into_inner)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_never_asked_goes_first_then_who_was_idle_longest_and_never_who_is_answered() {
+        let connections = Connections::at_most(4);
+        let answered = connections.enter().await;
+        let _answering = answered.request();
+        let idle_long = connections.enter().await;
+        drop(idle_long.request());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let idle = connections.enter().await;
+        drop(idle.request());
+        let silent = connections.enter().await;
+        let mut places = [Some(idle_long), Some(idle), Some(silent), Some(answered)];
+        for index in [2, 0, 1] {
+            let leave = places[index].as_ref().unwrap().leave();
+            let sent_away = async {
+                leave.cancelled().await;
+                places[index] = None;
+            };
+            let (newcomer, ()) = tokio::join!(connections.enter(), sent_away);
+            let answering = newcomer.request();
+            std::mem::forget((newcomer, answering));
+        }
+        assert!(!places[3].as_ref().unwrap().leave().is_cancelled());
+        let full = tokio::time::timeout(Duration::from_secs(60), connections.enter()).await;
+        assert!(full.is_err());
+        places[3] = None;
+        connections.enter().await;
+    }
+}

@@ -1,0 +1,127 @@
+//! The exporter-toolkit's own test files, from the folder that `LAAFFIC_EXPORTER_CONFORMANCE_DIR` names.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use laaffic_exporter::web::config;
+
+use crate::pki::self_signed;
+use crate::world::Folder;
+
+/// The file, and the field that a refusal has to name; none where the file is good.
+const CASES: [(&str, Option<&str>); 39] = [
+    ("tls_config_noAuth.requireandverifyclientcert.good.yml", None),
+    ("tls_config_noAuth.requireanyclientcert.good.yml", None),
+    ("web_config_auth_clientCAs_invalid.bad.yml", Some("client_ca_file")),
+    ("web_config_auth_clientCAs_missing.bad.yml", Some("client_ca_file")),
+    // Good files; what is bad is the client.
+    ("web_config_auth_client_san.bad.yaml", None),
+    ("web_config_auth_client_san.good.yaml", None),
+    (
+        "web_config_auth_user_list_invalid.bad.yml",
+        Some("basic_auth_users.john"),
+    ),
+    ("web_config_empty.yml", None),
+    ("web_config_headers.good.yml", None),
+    (
+        "web_config_headers_content_type_options.bad.yml",
+        Some("X-Content-Type-Options"),
+    ),
+    ("web_config_headers_extra_header.bad.yml", Some("headers.Content-Type")),
+    ("web_config_headers_frame_options.bad.yml", Some("X-Frame-Options")),
+    ("web_config_junk.yml", Some("yml:1:1:")),
+    ("web_config_junk_key.yml", Some("cert_filse")),
+    ("web_config_noAuth.bad.yml", Some("client_ca_file")),
+    // The same text as clientCAs_missing, and here it is meant to let nobody in: refused as there.
+    ("web_config_noAuth.good.blocking.yml", Some("client_ca_file")),
+    ("web_config_noAuth.good.yml", None),
+    (
+        "web_config_noAuth_allCiphers.good.yml",
+        Some("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"),
+    ),
+    ("web_config_noAuth_allCurves.good.yml", Some("CurveP521")),
+    (
+        "web_config_noAuth_certPath_empty.bad.yml",
+        Some("missing one of cert or cert_file"),
+    ),
+    (
+        "web_config_noAuth_certPath_invalid.bad.yml",
+        Some("tls_server_config.cert_file"),
+    ),
+    (
+        "web_config_noAuth_certPath_keyPath_empty.bad.yml",
+        Some("missing one of cert or cert_file"),
+    ),
+    (
+        "web_config_noAuth_certPath_keyPath_invalid.bad.yml",
+        Some("tls_server_config.key_file"),
+    ),
+    (
+        "web_config_noAuth_cert_empty.bad.yml",
+        Some("missing one of cert or cert_file"),
+    ),
+    ("web_config_noAuth_inventedCiphers.bad.yml", Some("cipher_suites")),
+    ("web_config_noAuth_inventedCurves.bad.yml", Some("curve_preferences")),
+    (
+        "web_config_noAuth_keyPath_empty.bad.yml",
+        Some("missing one of key or key_file"),
+    ),
+    (
+        "web_config_noAuth_keyPath_invalid.bad.yml",
+        Some("tls_server_config.key_file"),
+    ),
+    (
+        "web_config_noAuth_key_empty.bad.yml",
+        Some("missing one of key or key_file"),
+    ),
+    ("web_config_noAuth_noHTTP2.good.yml", None),
+    ("web_config_noAuth_noHTTP2Cipher.bad.yml", Some("cipher_suites")),
+    ("web_config_noAuth_someCiphers.good.yml", None),
+    ("web_config_noAuth_someCiphers_noOrder.good.yml", None),
+    ("web_config_noAuth_someCurves.good.yml", Some("CurveP521")),
+    ("web_config_noAuth_wrongTLSVersion.bad.yml", Some("min_version")),
+    ("web_config_rate_limiter_nonblocking.yaml", None),
+    ("web_config_rate_limiter_one_second.yaml", None),
+    ("web_config_users.good.yml", None),
+    ("web_config_users_noTLS.good.yml", None),
+];
+
+#[test]
+#[ignore = "needs the files; LAAFFIC_EXPORTER_CONFORMANCE_DIR says where they are"]
+fn every_file_of_the_toolkit_is_taken_or_refused_as_it_should_be() {
+    let source = std::env::var("LAAFFIC_EXPORTER_CONFORMANCE_DIR").unwrap();
+    let folder = Folder::new("");
+    let pair = folder.authority.server();
+    folder.write("server.crt", &pair.cert);
+    folder.write("server.key", &pair.key);
+    for (name, names) in [("client", &["test"]), ("client2", &["test3"])] {
+        folder.write(&format!("{name}_selfsigned.pem"), &self_signed(names, true).cert);
+    }
+    let mut unknown = BTreeSet::new();
+    for entry in fs::read_dir(source).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "yml" || end == "yaml") {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            folder.write(&name, &fs::read_to_string(&path).unwrap());
+            unknown.insert(name);
+        }
+    }
+    for (name, field) in CASES {
+        assert!(unknown.remove(name), "{name} is not there");
+        let loaded = config::load(&folder.path().join(name)).map_err(|error| error.to_string());
+        match (loaded, field) {
+            (Ok(_), None) => {}
+            (Err(told), Some(field)) => assert!(told.contains(field), "{name}: {told} does not name {field}"),
+            (Ok(_), Some(field)) => panic!("{name} was taken in spite of {field}"),
+            (Err(told), None) => panic!("{name} was refused: {told}"),
+        }
+    }
+    assert!(unknown.is_empty(), "no expectation for {unknown:?}");
+}
+
+#[test]
+fn the_example_is_good() {
+    let folder = Folder::new(&fs::read_to_string("deploy/web-config.example.yaml").unwrap());
+    let config = config::load(&folder.file()).unwrap();
+    assert!(config.tls.is_some() && !config.users.is_empty());
+}

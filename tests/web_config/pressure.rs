@@ -1,0 +1,214 @@
+//! What a crowd of bad clients can do to an honest one.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use futures_util::stream;
+use reqwest::{Body, Client, StatusCode};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
+
+use crate::world::{Folder, PATIENCE, TLS, World};
+
+/// The program itself, with the demo's flows, in a process of its own: its memory and its files are counted alone.
+struct Exporter {
+    program: Child,
+    address: SocketAddr,
+    folder: Folder,
+}
+
+impl Exporter {
+    async fn start(web_config: &str) -> Self {
+        let folder = Folder::new(web_config);
+        let mut program = Command::new(env!("CARGO_BIN_EXE_laaffic-exporter"))
+            .args(["demo", "--web.listen-address=127.0.0.1:0", "--web.max-requests=0"])
+            .arg(format!("--web.config.file={}", folder.file().display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
+        let found = async {
+            loop {
+                let line = log.next_line().await.unwrap().expect("the program ended");
+                if let Some((_, rest)) = line.split_once("address=") {
+                    break rest.split(' ').next().unwrap().trim_matches('"').parse().unwrap();
+                }
+            }
+        };
+        let address = timeout(PATIENCE, found).await.unwrap();
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Self {
+            program,
+            address,
+            folder,
+        }
+    }
+
+    fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://localhost:{}/metrics", self.address.port())
+    }
+
+    fn client(&self) -> Client {
+        let authority = reqwest::Certificate::from_pem(self.folder.authority.cert.as_bytes()).unwrap();
+        let builder = Client::builder()
+            .tls_certs_only([authority])
+            .no_proxy()
+            .timeout(PATIENCE);
+        builder.resolve("localhost", self.address).build().unwrap()
+    }
+
+    /// Asks once on a connection of its own, and says how long that took.
+    async fn honest(&self, scheme: &str) -> Duration {
+        let start = Instant::now();
+        let response = self.client().get(self.url(scheme)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(response.text().await.unwrap().contains("laaffic_redial_flow_info"));
+        start.elapsed()
+    }
+
+    fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.program.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+}
+
+const SOON: Duration = Duration::from_secs(1);
+
+/// What a crowd may cost, in KiB.
+const MUCH: u64 = 96 * 1024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_hundred_that_only_connect_or_dribble_do_not_keep_an_honest_scrape_out() {
+    for (scheme, web_config) in [("http", ""), ("https", TLS)] {
+        let exporter = Exporter::start(web_config).await;
+        exporter.honest(scheme).await;
+        let before = exporter.resident_kib();
+        let mut slow = Vec::new();
+        for number in 0..600 {
+            let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+            // Half of a head, a byte of a record, or nothing at all.
+            let bytes: &[u8] = [&b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-"[..], b"\x16", b""][number % 3];
+            let _ = stream.write_all(bytes).await;
+            slow.push(stream);
+            if number % 100 == 99 {
+                let took = exporter.honest(scheme).await;
+                assert!(took < SOON, "{took:?} with {number} of them");
+            }
+        }
+        let grown = exporter.resident_kib().saturating_sub(before);
+        assert!(grown < MUCH, "{grown} KiB more");
+        // Those that are still connected are cut off in the end.
+        let ended = join_all(slow.iter_mut().map(|stream| async {
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+        }));
+        timeout(PATIENCE, ended).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gigabyte_of_request_is_not_kept() {
+    for (scheme, web_config) in [("http", ""), ("https", TLS)] {
+        let exporter = Exporter::start(web_config).await;
+        exporter.honest(scheme).await;
+        let before = exporter.resident_kib();
+        let mebibyte = vec![b'x'; 1024 * 1024];
+        let chunks = stream::iter((0..1024).map(move |_| Ok::<_, std::io::Error>(mebibyte.clone())));
+        let request = exporter
+            .client()
+            .post(exporter.url(scheme))
+            .body(Body::wrap_stream(chunks));
+        let (sent, took) = tokio::join!(request.send(), exporter.honest(scheme));
+        // The answer may be lost where the connection is closed on what is still being sent.
+        if let Ok(response) = sent {
+            assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        }
+        assert!(took < SOON, "{took:?}");
+        let grown = exporter.resident_kib().saturating_sub(before);
+        assert!(grown < MUCH, "{grown} KiB more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_scrapers_at_once_leave_an_honest_one_its_second() {
+    for (scheme, web_config) in [("http", ""), ("https", TLS)] {
+        let exporter = Exporter::start(web_config).await;
+        exporter.honest(scheme).await;
+        let before = exporter.resident_kib();
+        let client = exporter.client();
+        let scrapers = (0..200).map(|_| async {
+            for _ in 0..3 {
+                let response = client.get(exporter.url(scheme)).send().await.unwrap();
+                assert_eq!(response.status(), StatusCode::OK);
+                response.bytes().await.unwrap();
+            }
+        });
+        let honest = async {
+            let mut slowest = Duration::ZERO;
+            for _ in 0..5 {
+                slowest = slowest.max(exporter.honest(scheme).await);
+            }
+            slowest
+        };
+        let (_, slowest) = tokio::join!(join_all(scrapers), honest);
+        // The two share this host's cores with whatever else is tested; a second is meant for a host of its own.
+        assert!(slowest < SOON * 3, "{slowest:?}");
+        let grown = exporter.resident_kib().saturating_sub(before);
+        assert!(grown < MUCH, "{grown} KiB more");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_off() {
+    let (given_up, hears) = tokio::sync::oneshot::channel::<()>();
+    let endless = Arc::new(Mutex::new(Some(given_up)));
+    let page = move || async move {
+        let endless = endless.lock().unwrap().take();
+        let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+        let chunks = stream::repeat_with(move || {
+            let _kept = &endless;
+            Ok::<_, std::io::Error>(chunk.clone())
+        });
+        axum::body::Body::from_stream(chunks)
+    };
+    let world = World::new(Folder::new(""), Router::new().route("/", get(page))).await;
+    let mut stalled = TcpStream::connect(world.address).await.unwrap();
+    stalled.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    // The sender is dropped with the body.
+    assert!(timeout(PATIENCE, hears).await.unwrap().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_does_not_hold_up_the_stop() {
+    let hash = bcrypt::hash("x", 4).unwrap().replace("$04$", "$18$");
+    let mut exporter = Exporter::start(&format!("basic_auth_users: {{alice: {hash}}}")).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(exporter.address).await.unwrap());
+    }
+    // A password that takes a minute to check.
+    let client = exporter.client();
+    let request = client.get(exporter.url("http")).basic_auth("alice", Some("y"));
+    let asking = tokio::spawn(request.send());
+    let url = exporter.url("http");
+    assert_eq!(client.get(url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let start = Instant::now();
+    let id = exporter.program.id().unwrap().to_string();
+    Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+    let ended = timeout(PATIENCE, exporter.program.wait()).await.unwrap().unwrap();
+    assert!(ended.success());
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(asking.await.unwrap().is_err());
+}

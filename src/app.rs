@@ -20,7 +20,7 @@ use crate::store::{Policy, Store};
 use crate::systemd;
 use crate::web;
 use crate::web::config::LiveWebConfig;
-use crate::web::flows;
+use crate::web::flows::{self, Flows};
 use crate::web::guard::Guard;
 use crate::web::health::{self, Health};
 use crate::web::lifecycle;
@@ -115,14 +115,15 @@ impl App {
             outline: poller.outline(),
             store: Arc::clone(&store),
         };
-        let page = StatusPage::new(Arc::clone(&store), clock, options.telemetry_path.as_str());
+        let flows = Flows::new(Arc::clone(&store), Arc::clone(&clock));
+        let page = StatusPage::new(store, clock, options.telemetry_path.as_str());
         let pages = Router::new()
             .merge(scrape::router(&options.telemetry_path, scrapes))
             .merge(health::router(health.clone()))
             .merge(lifecycle::router(asked))
             .merge(probe::router(poller.prober()))
             .merge(running::router(running))
-            .merge(flows::router(Arc::clone(&store)))
+            .merge(flows::router(flows))
             .merge(status::router(page))
             .fallback(web::not_found)
             .method_not_allowed_fallback(web::method_not_allowed);

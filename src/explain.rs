@@ -1,6 +1,7 @@
-//! What a failure means and what to do about it, in words: one place for the status page, `query` and `check`.
+//! What a failure means and what to do about it, in words: one place for the status page, `/api/v1/flows`, `query` and `check`.
+//! The table in `docs/metrics.md` has the same words, and a test compares them.
 
-use crate::model::{ApiCode, FailureReason, Outcome};
+use crate::model::{ApiCode, FailureReason, Outcome, Status};
 
 /// A failure for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +17,27 @@ pub fn explain(reason: FailureReason) -> Explanation {
     let (meaning, cure) = match reason {
         FailureReason::Blocked => (
             "not asked: the vendor refuses this account, so it is asked only once a minute",
-            "see the account's own trouble",
+            "cure the account's own last error; asking resumes by itself within about a minute",
         ),
         FailureReason::Api(code) => explain_code(code),
         FailureReason::Transport(outcome) => explain_outcome(outcome),
     };
     Explanation { meaning, cure }
+}
+
+/// Explains a flow's status where it calls for somebody.
+pub fn explain_status(status: Status) -> Option<Explanation> {
+    match status {
+        Status::ExecutionException => Some(Explanation {
+            meaning: "execution exception: the vendor has stopped the flow",
+            cure: "look at it in the vendor's console; repair or cancel it there",
+        }),
+        Status::Unknown(Some(_)) => Some(Explanation {
+            meaning: "a status that the vendor does not document",
+            cure: "ask the vendor what the number means",
+        }),
+        Status::Pending | Status::InProgress | Status::Completed | Status::Cancelled | Status::Unknown(None) => None,
+    }
 }
 
 fn explain_code(code: ApiCode) -> (&'static str, &'static str) {
@@ -36,7 +52,7 @@ fn explain_code(code: ApiCode) -> (&'static str, &'static str) {
         ),
         ApiCode::TIMESTAMP_EXPIRED => (
             "timestamp expired: the vendor's clock and this host's differ",
-            "repair time synchronisation (NTP) on this host",
+            "repair time synchronisation (NTP) on this host; if it stays, the vendor's answers carry no usable Date",
         ),
         ApiCode::SYSTEM_EXCEPTION => (
             "system exception: trouble on the vendor's side",
@@ -47,7 +63,7 @@ fn explain_code(code: ApiCode) -> (&'static str, &'static str) {
             "correct key_id, or remove the flow if it was deleted",
         ),
         _ => (
-            "a code that the vendor does not document for this call",
+            "a code that the vendor does not document for this call; laaffic_api_errors_total has its number",
             "look the code up in the vendor's documents, or ask the vendor",
         ),
     }
@@ -63,7 +79,7 @@ fn explain_outcome(outcome: Outcome) -> (&'static str, &'static str) {
         Outcome::Tls => ("TLS failed", "check base_url, tls_config and this host's clock"),
         Outcome::HttpStatus => (
             "an HTTP status other than 200",
-            "check base_url; wait if it is 5xx; ask less if it is 429",
+            "the log has the number; 3xx and 4xx: check base_url; 429: lower rate_limit; 5xx: wait",
         ),
         Outcome::Decode => (
             "the answer is not the documented JSON",
@@ -71,8 +87,8 @@ fn explain_outcome(outcome: Outcome) -> (&'static str, &'static str) {
         ),
         Outcome::TooLarge => ("the answer is larger than 4 MiB", "check base_url; call the vendor"),
         Outcome::Other | Outcome::Success | Outcome::ApiError => (
-            "the exchange was broken off",
-            "nothing if it is rare; otherwise look at the network and proxies",
+            "the exchange was broken off, or a bug of the exporter",
+            "nothing if it is rare; otherwise look at the network and proxies, and into the log",
         ),
     }
 }

@@ -46,6 +46,15 @@ pub struct Known {
 pub struct Failure {
     /// Why.
     pub reason: FailureReason,
+    /// When the first poll failed of those that have failed in a row since, whatever each one's reason; by the calendar.
+    pub since: SystemTime,
+}
+
+/// The last poll that failed for a reason of its own, of any flow of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastError {
+    /// Why; never [`FailureReason::Blocked`], which would hide what the account is blocked for.
+    pub reason: FailureReason,
     /// When, by the calendar.
     pub at: SystemTime,
 }
@@ -88,6 +97,8 @@ pub struct AccountState {
     pub blocked: bool,
     /// Upstream's clock minus ours in seconds, from its `Date` header; `None` until one was seen.
     pub clock_skew_seconds: Option<f64>,
+    /// What went wrong last, whether or not it is over.
+    pub last_error: Option<LastError>,
 }
 
 impl AccountState {
@@ -95,6 +106,7 @@ impl AccountState {
         budget_ratio: 0.0,
         blocked: false,
         clock_skew_seconds: None,
+        last_error: None,
     };
 
     /// By how much every interval of the account is stretched so that the rate limit holds; at least 1.
@@ -321,7 +333,7 @@ impl Store {
     /// Takes a good answer in. `None` where the flow is not tracked (any more).
     pub fn succeeded(&self, account: &str, key_id: KeyId, report: FlowReport, at: SystemTime) -> Option<Change> {
         let instant = Instant::now();
-        self.replace(account, key_id, |flow| {
+        self.replace(account, key_id, |flow, _| {
             let before = flow.known.map(|known| known.report.status);
             let entered = before.is_some_and(|before| before.index() != report.status.index());
             if entered {
@@ -343,7 +355,13 @@ impl Store {
 
     /// Takes a failed poll in: what was known stays. `None` where the flow is not tracked (any more).
     pub fn failed(&self, account: &str, key_id: KeyId, reason: FailureReason, at: SystemTime) -> Option<Change> {
-        self.replace(account, key_id, |flow| flow.failure = Some(Failure { reason, at }))
+        self.replace(account, key_id, |flow, account| {
+            let since = flow.failure.map_or(at, |before| before.since);
+            flow.failure = Some(Failure { reason, since });
+            if reason != FailureReason::Blocked {
+                account.last_error = Some(LastError { reason, at });
+            }
+        })
     }
 
     /// Changes what is known of an account as a whole.
@@ -357,7 +375,12 @@ impl Store {
         }
     }
 
-    fn replace(&self, account: &str, key_id: KeyId, update: impl FnOnce(&mut FlowRecord)) -> Option<Change> {
+    fn replace(
+        &self,
+        account: &str,
+        key_id: KeyId,
+        update: impl FnOnce(&mut FlowRecord, &mut AccountState),
+    ) -> Option<Change> {
         let mut inner = self.lock();
         inner.last_poll_ended = Instant::now();
         let account = inner.accounts.get_mut(account)?;
@@ -365,13 +388,14 @@ impl Store {
             .flows
             .binary_search_by_key(&key_id, |flow| flow.info.key_id)
             .ok()?;
-        let slot = Arc::make_mut(account).flows.get_mut(index)?;
+        let AccountFlows { flows, state, .. } = Arc::make_mut(account);
+        let slot = flows.get_mut(index)?;
         let change = Change {
             previous_status: slot.known.map(|known| known.report.status),
             previous_failure: slot.failure.map(|failure| failure.reason),
             first: !slot.tried(),
         };
-        update(Arc::make_mut(slot));
+        update(Arc::make_mut(slot), state);
         Some(change)
     }
 
@@ -470,6 +494,29 @@ mod tests {
             .succeeded("main", key(12), report(Status::Pending), at(3))
             .unwrap();
         assert!(flow(&store, 12).up());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failing_begins_once_and_being_blocked_does_not_hide_what_for() {
+        let store = store();
+        let refused = FailureReason::Api(crate::model::ApiCode::AUTHENTICATION_ERROR);
+        store.failed("main", key(12), refused, at(2)).unwrap();
+        store.failed("main", key(12), FailureReason::Blocked, at(5)).unwrap();
+        let failure = flow(&store, 12).failure.unwrap();
+        assert_eq!((failure.reason, failure.since), (FailureReason::Blocked, at(2)));
+        let last_error = store.snapshot().accounts[0].state.last_error;
+        assert_eq!(
+            last_error,
+            Some(LastError {
+                reason: refused,
+                at: at(2)
+            })
+        );
+        store
+            .succeeded("main", key(12), report(Status::Pending), at(6))
+            .unwrap();
+        store.failed("main", key(12), refused, at(9)).unwrap();
+        assert_eq!(flow(&store, 12).failure.unwrap().since, at(9));
     }
 
     #[tokio::test(start_paused = true)]

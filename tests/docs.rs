@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use laaffic_exporter::cli::Cli;
 use laaffic_exporter::config;
+use laaffic_exporter::explain::explain;
 use laaffic_exporter::metrics::catalogue::{ALL, Family, PROBE};
 use laaffic_exporter::metrics::text::Kind;
-use laaffic_exporter::model::{ApiCode, Outcome, Status};
+use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
 
 /// cargo's own flags that the README mentions.
 const FLAGS_OF_CARGO: [&str; 1] = ["--release"];
@@ -117,6 +118,35 @@ fn the_reference_has_every_label_value() {
     for word in words {
         assert!(reference.contains(&format!("| `{word}` |")), "no row on {word}");
     }
+}
+
+#[test]
+fn the_reference_explains_every_reason_in_the_programs_own_words() {
+    let reference = read("docs/metrics.md");
+    let section = reference.split("\n## Reasons and cures\n").nth(1).unwrap();
+    let rows = rows(section);
+    let codes = ApiCode::DOCUMENTED.into_iter().chain([ApiCode(-99)]);
+    let outcomes = Outcome::ALL.into_iter();
+    let outcomes = outcomes.filter(|outcome| !matches!(outcome, Outcome::Success | Outcome::ApiError));
+    let reasons: Vec<_> = codes
+        .map(FailureReason::Api)
+        .chain(outcomes.map(FailureReason::Transport))
+        .chain([FailureReason::Blocked])
+        .collect();
+    for reason in &reasons {
+        let explanation = explain(*reason);
+        let meaning = match reason {
+            FailureReason::Api(code) if ApiCode::DOCUMENTED.contains(code) => {
+                format!("code {code}: {}", explanation.meaning)
+            }
+            _ => explanation.meaning.to_owned(),
+        };
+        let cells = rows.get(reason.label());
+        assert!(cells.is_some(), "docs/metrics.md does not explain {}", reason.label());
+        let cells: Vec<_> = cells.unwrap().iter().map(|cell| cell.replace('`', "")).collect();
+        assert_eq!(cells[..2], [meaning, explanation.cure.to_owned()], "{}", reason.label());
+    }
+    assert_eq!(rows.len(), reasons.len(), "{:?}", rows.keys());
 }
 
 #[test]

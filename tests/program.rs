@@ -316,7 +316,7 @@ async fn the_telemetry_path_moves_the_metrics_and_the_pages_link() {
     assert_eq!(get(&format!("http://{address}/metrics")).await.status, 404);
     let page = get(&format!("http://{address}/")).await.body;
     assert!(
-        page.contains("href=\"/deep/er\"") && !page.contains("/metrics"),
+        page.contains("href=\"deep/er\"") && !page.contains("href=\"metrics\""),
         "{page}"
     );
     assert!(demo.stdout().contains(&format!("http://{address}/deep/er")));
@@ -1010,7 +1010,7 @@ async fn the_flows_are_there_as_json() {
         );
         let json: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(json["accounts"].as_array().map(Vec::len), Some(1));
-        let flows = json["accounts"][0]["flows"].as_array().unwrap().clone();
+        let flows = json["flows"].as_array().unwrap().clone();
         flows.into_iter().find(|flow| flow["key_id"] == key_id).unwrap()
     };
     let stuck = wait_for("flow 1008 to be known", async || {
@@ -1019,7 +1019,7 @@ async fn the_flows_are_there_as_json() {
     })
     .await;
     assert_eq!(
-        (&stuck["state"]["status"], &stuck["state"]["status_code"]),
+        (&stuck["status"], &stuck["status_code"]),
         (&"execution_exception".into(), &4.into())
     );
     assert_eq!(
@@ -1027,7 +1027,7 @@ async fn the_flows_are_there_as_json() {
         (&"Warranty renewal".into(), &"support".into())
     );
     assert_eq!(
-        (&stuck["state"]["nodes"]["completed"], &stuck["error"]),
+        (&stuck["nodes"]["completed"], &stuck["error"]),
         (&1.into(), &Value::Null)
     );
     let gone = wait_for("flow 1014 to be tried", async || {
@@ -1039,5 +1039,5 @@ async fn the_flows_are_there_as_json() {
         (&gone["error"]["reason"], &gone["error"]["code"]),
         (&"parameter_exception".into(), &(-22).into())
     );
-    assert_eq!((&gone["up"], &gone["state"]), (&false.into(), &Value::Null));
+    assert_eq!((&gone["up"], &gone["nodes"]), (&false.into(), &Value::Null));
 }

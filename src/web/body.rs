@@ -121,6 +121,14 @@ impl Compressor {
     }
 }
 
+/// These bytes, compressed as a whole.
+pub(super) fn compressed(plain: Vec<u8>, encoding: Encoding) -> io::Result<Vec<u8>> {
+    match Compressor::new(encoding)? {
+        None => Ok(plain),
+        Some(mut compressor) => compressor.compress(&plain, true),
+    }
+}
+
 impl HttpBody for ScrapeBody {
     type Data = Bytes;
     type Error = io::Error;

@@ -1,152 +1,222 @@
-//! `/api/v1/flows`: what the status page shows, as JSON. Times are Unix seconds; what is not known is null.
+//! `/api/v1/flows`: what the page shows, as JSON (docs/api.md).
 
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::ser::Formatter;
 
-use crate::clock::unix_seconds;
+use super::overview::{AccountOverview, FlowOverview, Overview};
+use super::rendering::Rendering;
+use crate::build_info;
+use crate::clock::{SharedClock, unix_seconds};
 use crate::explain::explain;
-use crate::model::{FailureReason, Status};
-use crate::store::{AccountFlows, FlowRecord, Known, Snapshot, Store};
+use crate::model::{CountByStatus, FailureReason};
+use crate::store::{Snapshot, Store};
+
+/// What the path shows. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Flows {
+    store: Arc<Store>,
+    clock: SharedClock,
+    rendering: Rendering,
+}
+
+impl Flows {
+    /// Shows this store.
+    pub fn new(store: Arc<Store>, clock: SharedClock) -> Self {
+        Self {
+            store,
+            clock,
+            rendering: Rendering::default(),
+        }
+    }
+}
 
 /// The path.
-pub fn router(store: Arc<Store>) -> Router {
-    Router::new().route("/api/v1/flows", get(flows)).with_state(store)
+pub fn router(flows: Flows) -> Router {
+    Router::new().route("/api/v1/flows", get(show)).with_state(flows)
 }
 
 #[derive(Debug, Deserialize)]
-struct Filter {
-    /// Only this account.
+struct Asked {
     account: Option<String>,
 }
 
-async fn flows(State(store): State<Arc<Store>>, Query(filter): Query<Filter>) -> Json<Answer> {
-    let snapshot = store.snapshot();
-    let wanted = |account: &&Arc<AccountFlows>| filter.account.as_deref().is_none_or(|name| *account.name == *name);
-    let accounts = snapshot.accounts.iter().filter(wanted);
-    Json(Answer {
-        accounts: accounts.map(|account| Account::new(&snapshot, account)).collect(),
-    })
+async fn show(State(flows): State<Flows>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+    let snapshot = flows.store.snapshot();
+    if let Some(name) = &asked.account
+        && !snapshot.accounts.iter().any(|account| *account.name == **name)
+    {
+        let error = serde_json::json!({"error": "no such account is configured"});
+        return (StatusCode::BAD_REQUEST, Json(error)).into_response();
+    }
+    let now = flows.clock.now();
+    let write = move || written(&snapshot, asked.account.as_deref(), now);
+    flows.rendering.answer(&headers, "application/json", write).await
 }
 
-#[derive(Debug, Serialize)]
-struct Answer {
-    accounts: Vec<Account>,
+fn written(snapshot: &Snapshot, account: Option<&str>, now: SystemTime) -> serde_json::Result<Vec<u8>> {
+    let overview = Overview::new(snapshot, account);
+    let body = Body {
+        version: build_info::VERSION,
+        generated_at: unix_seconds(now),
+        flows_by_status: by_status(&overview.by_status()),
+        flows_failing: overview.failing(),
+        accounts: overview.accounts.iter().map(Account::new).collect(),
+        flows: overview.flows.iter().map(Flow::new).collect(),
+    };
+    let mut out = Vec::new();
+    body.serialize(&mut serde_json::Serializer::with_formatter(&mut out, InertInHtml))?;
+    out.push(b'\n');
+    Ok(out)
 }
 
-#[derive(Debug, Serialize)]
-struct Account {
-    name: String,
+#[derive(Serialize)]
+struct Body<'s> {
+    version: &'static str,
+    generated_at: f64,
+    flows_by_status: BTreeMap<&'static str, u32>,
+    flows_failing: usize,
+    accounts: Vec<Account<'s>>,
+    flows: Vec<Flow<'s>>,
+}
+
+#[derive(Serialize)]
+struct Account<'s> {
+    account: &'s str,
     blocked: bool,
     clock_skew_seconds: Option<f64>,
     poll_budget_ratio: f64,
-    flows: Vec<Flow>,
+    flows_by_status: BTreeMap<&'static str, u32>,
+    flows_failing: usize,
+    last_error: Option<Trouble>,
 }
 
-#[derive(Debug, Serialize)]
-struct Flow {
+#[derive(Serialize)]
+struct Flow<'s> {
+    account: &'s str,
     key_id: u64,
-    name: Option<String>,
-    labels: serde_json::Map<String, serde_json::Value>,
+    name: Option<&'s str>,
+    #[serde(serialize_with = "as_map")]
+    labels: &'s [(Box<str>, Box<str>)],
     up: bool,
-    error: Option<Trouble>,
-    poll_interval_seconds: f64,
-    last_success_timestamp_seconds: Option<f64>,
-    /// What is known of the flow, unless it is too old.
-    state: Option<Report>,
-}
-
-#[derive(Debug, Serialize)]
-struct Report {
     status: &'static str,
     status_code: Option<i64>,
-    status_since_timestamp_seconds: f64,
-    recall_type: &'static str,
+    status_since: Option<f64>,
+    nodes: Option<BTreeMap<&'static str, u32>>,
+    nodes_truncated: Option<bool>,
+    recall_type: Option<&'static str>,
     recall_attempts: Option<i64>,
     recall_interval_seconds: Option<i64>,
-    nodes: serde_json::Map<String, serde_json::Value>,
-    nodes_truncated: bool,
+    last_success_at: Option<f64>,
+    poll_interval_seconds: f64,
+    error: Option<Trouble>,
 }
 
-#[derive(Debug, Serialize)]
+/// A failure with its words; `since` for what lasts, `at` for what may be over.
+#[derive(Serialize)]
 struct Trouble {
     reason: &'static str,
     code: Option<i64>,
     meaning: &'static str,
     cure: &'static str,
-    timestamp_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<f64>,
 }
 
-impl Account {
-    fn new(snapshot: &Snapshot, account: &AccountFlows) -> Self {
+impl<'s> Account<'s> {
+    fn new(account: &AccountOverview<'s>) -> Self {
+        let state = account.state;
         Self {
-            name: account.name.to_string(),
-            blocked: account.state.blocked,
-            clock_skew_seconds: account.state.clock_skew_seconds,
-            poll_budget_ratio: account.state.budget_ratio,
-            flows: account
-                .flows
-                .iter()
-                .map(|flow| Flow::new(snapshot, account, flow))
-                .collect(),
+            account: account.name,
+            blocked: state.blocked,
+            clock_skew_seconds: state.clock_skew_seconds,
+            poll_budget_ratio: state.budget_ratio,
+            flows_by_status: by_status(&account.by_status),
+            flows_failing: account.failing,
+            last_error: state.last_error.map(|error| Trouble {
+                at: Some(unix_seconds(error.at)),
+                ..Trouble::new(error.reason)
+            }),
         }
     }
 }
 
-impl Flow {
-    fn new(snapshot: &Snapshot, account: &AccountFlows, flow: &FlowRecord) -> Self {
-        let labels = flow
-            .info
-            .labels
-            .iter()
-            .map(|(name, value)| (name.to_string(), (**value).into()));
+impl<'s> Flow<'s> {
+    fn new(flow: &FlowOverview<'s>) -> Self {
+        let FlowOverview { record, fresh, .. } = *flow;
+        let report = fresh.map(|known| known.report);
         Self {
-            key_id: flow.info.key_id.get(),
-            name: flow.info.name.as_deref().map(str::to_owned),
-            labels: labels.collect(),
-            up: flow.up(),
-            error: flow
-                .failure
-                .map(|failure| Trouble::new(failure.reason, unix_seconds(failure.at))),
-            poll_interval_seconds: snapshot.poll_interval(account, flow).as_secs_f64(),
-            last_success_timestamp_seconds: flow.known.map(|known| unix_seconds(known.at)),
-            state: snapshot.fresh(account, flow).map(Report::new),
-        }
-    }
-}
-
-impl Report {
-    fn new(known: &Known) -> Self {
-        let report = &known.report;
-        let nodes = report
-            .nodes
-            .iter()
-            .map(|(status, count): (Status, u32)| (status.label().to_owned(), count.into()));
-        Self {
-            status: report.status.label(),
-            status_code: report.status.code(),
-            status_since_timestamp_seconds: unix_seconds(known.status_since),
-            recall_type: report.recall_type.label(),
-            recall_attempts: report.recall_attempts,
-            recall_interval_seconds: report.recall_interval_minutes.map(|minutes| minutes.saturating_mul(60)),
-            nodes: nodes.collect(),
-            nodes_truncated: report.nodes_truncated,
+            account: flow.account,
+            key_id: record.info.key_id.get(),
+            name: record.info.name.as_deref(),
+            labels: &record.info.labels,
+            up: record.up(),
+            status: flow.status().label(),
+            status_code: flow.status().code(),
+            status_since: fresh.map(|known| unix_seconds(known.status_since)),
+            nodes: report.map(|report| by_status(&report.nodes)),
+            nodes_truncated: report.map(|report| report.nodes_truncated),
+            recall_type: report.map(|report| report.recall_type.label()),
+            recall_attempts: report.and_then(|report| report.recall_attempts),
+            recall_interval_seconds: report
+                .and_then(|report| report.recall_interval_minutes)
+                .map(|minutes| minutes.saturating_mul(60)),
+            last_success_at: record.known.map(|known| unix_seconds(known.at)),
+            poll_interval_seconds: flow.poll_interval.as_secs_f64(),
+            error: record.failure.map(|failure| Trouble {
+                since: Some(unix_seconds(failure.since)),
+                ..Trouble::new(failure.reason)
+            }),
         }
     }
 }
 
 impl Trouble {
-    fn new(reason: FailureReason, timestamp_seconds: f64) -> Self {
+    fn new(reason: FailureReason) -> Self {
         let explanation = explain(reason);
         Self {
             reason: reason.label(),
             code: reason.code(),
             meaning: explanation.meaning,
             cure: explanation.cure,
-            timestamp_seconds,
+            since: None,
+            at: None,
         }
+    }
+}
+
+fn by_status(counts: &CountByStatus) -> BTreeMap<&'static str, u32> {
+    counts.iter().map(|(status, count)| (status.label(), count)).collect()
+}
+
+fn as_map<S: Serializer>(labels: &&[(Box<str>, Box<str>)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(labels.iter().map(|(name, value)| (name, value)))
+}
+
+/// Compact JSON in which no name can become a tag, wherever somebody may paste it.
+struct InertInHtml;
+
+impl Formatter for InertInHtml {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(place) = rest.find(['<', '>', '&']) {
+            let (plain, special) = rest.split_at(place);
+            let mut characters = special.chars();
+            let code = characters.next().map_or(0, u32::from);
+            write!(writer, "{plain}\\u{code:04x}")?;
+            rest = characters.as_str();
+        }
+        writer.write_all(rest.as_bytes())
     }
 }

@@ -180,7 +180,9 @@ impl FromStr for TelemetryPath {
             Err(BadTelemetryPath::Relative)
         } else if !path.bytes().all(plain) {
             Err(BadTelemetryPath::Character)
-        } else if path.starts_with("/-/") || path.starts_with("/api/") || ["/", "/probe", "/config"].contains(&path) {
+        } else if ["/-/", "/api/", "/static/"].iter().any(|taken| path.starts_with(taken))
+            || ["/", "/probe", "/config"].contains(&path)
+        {
             Err(BadTelemetryPath::Taken)
         } else {
             Ok(Self(path.to_owned()))
@@ -206,6 +208,7 @@ mod tests {
             ("/", Err(BadTelemetryPath::Taken)),
             ("/-/ready", Err(BadTelemetryPath::Taken)),
             ("/probe", Err(BadTelemetryPath::Taken)),
+            ("/static/status.css", Err(BadTelemetryPath::Taken)),
         ] {
             assert_eq!(path.parse::<TelemetryPath>().map(drop), verdict, "{path:?}");
         }

@@ -7,13 +7,18 @@
 //! - [`guard`]: what every request passes: rate limit, password, headers
 //! - `auth`: passwords, checked at a bounded cost
 //! - [`config`]: the web-config file
-//! - [`flows`][]: `/api/v1/flows`
 //! - [`health`]: `/-/healthy` and `/-/ready`
 //! - [`lifecycle`][]: `/-/reload`
 //! - [`probe`]: one flow fetched now
 //! - [`running`][]: `/config`
+//! - [`overview`]: the state of everything, as the next two tell it
 //! - [`status`]: the page for people
+//! - [`flows`]: the same as JSON
+//! - `page_words`: moments, shares and counts in words
+//! - `rendering`: answers that are written whole, off the async threads
+//! - [`assets`]: what the page brings along
 
+pub mod assets;
 mod auth;
 pub mod body;
 pub mod config;
@@ -24,7 +29,10 @@ pub mod health;
 pub mod lifecycle;
 pub mod metrics;
 pub mod negotiate;
+pub mod overview;
+mod page_words;
 pub mod probe;
+mod rendering;
 pub mod running;
 pub mod server;
 pub mod status;

@@ -1,0 +1,523 @@
+//! The page and `/api/v1/flows` over HTTP, without a browser: headers, words, order, escaping, size.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may end with a panic"
+)]
+
+use std::fmt::Debug;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use flate2::read::GzDecoder;
+use futures_util::StreamExt;
+use laaffic_exporter::clock::Clock;
+use laaffic_exporter::model::{
+    ApiCode, CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status,
+};
+use laaffic_exporter::store::{AccountFlows, Policy, Store};
+use laaffic_exporter::web::flows::{self, Flows};
+use laaffic_exporter::web::health::{self, Health};
+use laaffic_exporter::web::status::{self, StatusPage};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+const NOW: u64 = 1_795_000_000;
+
+const HOSTILE: &str = "<script>alert(1)</script>\" onload='x' &amp; \u{202e}txet \u{1f389}";
+
+#[derive(Debug)]
+struct Fixed(SystemTime);
+
+impl Clock for Fixed {
+    fn now(&self) -> SystemTime {
+        self.0
+    }
+}
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn key(number: u64) -> KeyId {
+    KeyId::new(number).unwrap()
+}
+
+fn info(number: u64, name: &str) -> FlowInfo {
+    FlowInfo {
+        key_id: key(number),
+        name: (!name.is_empty()).then(|| name.into()),
+        labels: Box::new([("team".into(), "growth".into())]),
+        poll_interval: Duration::from_secs(60),
+    }
+}
+
+fn report(status: Status, nodes: &[Status]) -> FlowReport {
+    let mut counts = CountByStatus::default();
+    for status in nodes {
+        counts.add(*status);
+    }
+    FlowReport {
+        status,
+        recall_type: RecallType::Failed,
+        recall_attempts: Some(3),
+        recall_interval_minutes: Some(5),
+        nodes: counts,
+        nodes_truncated: false,
+    }
+}
+
+fn store_of(accounts: impl IntoIterator<Item = AccountFlows>) -> Arc<Store> {
+    let policy = Policy {
+        stale_after: Duration::from_secs(300),
+        terminal_poll_interval: Duration::from_secs(900),
+        request_timeout: Duration::from_secs(10),
+    };
+    Arc::new(Store::new(policy, accounts))
+}
+
+/// Two accounts: one with a flow of each kind, one that is refused.
+fn store() -> Arc<Store> {
+    let names = ["waiting", "running", HOSTILE, "stuck", "", "strange"];
+    let main = (1..).zip(names).map(|(number, name)| info(number, name));
+    let store = store_of([
+        AccountFlows::new("main".into(), main),
+        AccountFlows::new("refused".into(), [info(1, "refused flow")]),
+    ]);
+    let known = [
+        (1, report(Status::Pending, &[Status::Pending]), 30),
+        (
+            2,
+            report(
+                Status::InProgress,
+                &[Status::Completed, Status::InProgress, Status::Pending],
+            ),
+            90,
+        ),
+        (3, report(Status::Completed, &[]), 7200),
+        (
+            4,
+            report(Status::ExecutionException, &[Status::ExecutionException]),
+            240,
+        ),
+        (6, report(Status::Unknown(Some(7)), &[]), 10),
+    ];
+    for (number, report, age) in known {
+        store.succeeded("main", key(number), report, at(NOW - age)).unwrap();
+    }
+    let timeout = FailureReason::Transport(Outcome::Timeout);
+    store.failed("main", key(2), timeout, at(NOW - 60)).unwrap();
+    store.failed("main", key(2), timeout, at(NOW - 5)).unwrap();
+    let refused = FailureReason::Api(ApiCode::AUTHENTICATION_ERROR);
+    store.failed("refused", key(1), refused, at(NOW - 3600)).unwrap();
+    store
+        .failed("refused", key(1), FailureReason::Blocked, at(NOW - 20))
+        .unwrap();
+    store.update_account("refused", |account| {
+        account.blocked = true;
+        account.budget_ratio = 1.5;
+        account.clock_skew_seconds = Some(-90.0);
+    });
+    store
+}
+
+fn pages(store: Arc<Store>) -> Router {
+    let clock = Arc::new(Fixed(at(NOW)));
+    let page = StatusPage::new(Arc::clone(&store), clock.clone(), "/some/metrics");
+    status::router(page)
+        .merge(flows::router(Flows::new(Arc::clone(&store), clock)))
+        .merge(health::router(Health::new(store)))
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+async fn ask(router: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = router
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = answer.into_parts();
+    let mut frames = body.into_data_stream();
+    let mut body = Vec::new();
+    while let Some(frame) = frames.next().await {
+        body.extend_from_slice(&frame.unwrap());
+    }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
+}
+
+async fn get(router: &Router, path: &str) -> Answer {
+    let answer = ask(router, Method::GET, path, &[]).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}");
+    answer
+}
+
+/// The rows of the page's table, each as text without tags.
+fn rows(html: &str) -> Vec<String> {
+    let rows = html
+        .split("<tr data-key=")
+        .skip(1)
+        .map(|row| row.split("</tr>").next().unwrap());
+    rows.map(|row| {
+        let texts = row.split('<').map(|piece| piece.rsplit('>').next().unwrap());
+        texts
+            .collect::<Vec<_>>()
+            .join(" ")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn the_page_is_strict_and_never_kept() {
+    let router = pages(store());
+    let page = get(&router, "/").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"));
+    assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+    let head = ask(&router, Method::HEAD, "/", &[]).await;
+    assert_eq!(head.status, StatusCode::OK);
+    assert_eq!(head.header("content-type"), page.header("content-type"));
+    assert_eq!(head.header("content-security-policy"), policy);
+    assert!(head.body.is_empty());
+    let post = ask(&router, Method::POST, "/", &[]).await;
+    assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn nothing_in_the_page_is_inline_or_from_elsewhere() {
+    let router = pages(store());
+    let page = get(&router, "/").await;
+    let html = page.text();
+    for forbidden in [
+        "<style",
+        " style=",
+        "<script>",
+        "javascript:",
+        "http://",
+        "https://",
+        "=\"//",
+        "<iframe",
+        "<base",
+    ] {
+        assert!(!html.contains(forbidden), "{forbidden}");
+    }
+    let mut tags = html
+        .split('<')
+        .filter_map(|piece| piece.split_once('>'))
+        .map(|(tag, _)| tag);
+    assert!(!tags.any(|tag| tag.contains(" on")), "an inline handler");
+    for link in ["some/metrics", "api/v1/flows", "config", "-/healthy", "-/ready"] {
+        assert!(html.contains(&format!("href=\"{link}\"")), "{link}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_page_brings_along_is_kept_by_its_content() {
+    let router = pages(store());
+    let page = get(&router, "/").await;
+    let links = page.text().split('"').filter(|word| word.starts_with("static/"));
+    let links: Vec<_> = links.map(|link| format!("/{link}")).collect();
+    assert_eq!(links.len(), 3);
+    for link in links {
+        let asset = get(&router, &link).await;
+        assert!(asset.header("cache-control").contains("immutable"), "{link}");
+        let kind = match link.split('?').next().unwrap().rsplit('.').next().unwrap() {
+            "css" => "text/css; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            _ => "image/svg+xml",
+        };
+        assert_eq!(asset.header("content-type"), kind);
+        assert!(!asset.body.is_empty());
+        let bare = link.split('?').next().unwrap();
+        assert_eq!(get(&router, bare).await.header("cache-control"), "no-cache");
+        assert_eq!(
+            get(&router, &format!("{bare}?v=old")).await.header("cache-control"),
+            "no-cache"
+        );
+        let tag = asset.header("etag");
+        let again = ask(
+            &router,
+            Method::GET,
+            bare,
+            &[("if-none-match", &format!("\"x\", W/{tag}"))],
+        )
+        .await;
+        assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    }
+}
+
+#[tokio::test]
+async fn trouble_is_on_top_in_words_with_its_cure() {
+    let page = get(&pages(store()), "/").await;
+    let html = page.text();
+    let rows = rows(html);
+    let expected = [
+        (
+            "running",
+            &[
+                "◐ in progress",
+                "for 1 min 30 s",
+                "1 of 3 rounds completed",
+                "1 min 30 s ago",
+                "! failing for 1 min",
+                "timeout",
+            ][..],
+        ),
+        (
+            "stuck",
+            &[
+                "✕ execution exception",
+                "for 4 min",
+                "0 of 3 rounds completed",
+                "look at it in the vendor&#39;s console",
+            ],
+        ),
+        (
+            "refused flow",
+            &[
+                "? unknown",
+                "never",
+                "! failing for 1 h",
+                "blocked",
+                "→ cure the account&#39;s own last error",
+            ],
+        ),
+        ("waiting", &["○ pending", "for 30 s", "every 1 min"]),
+        ("alert(1)", &["✓ completed", "for 2 h", "every 15 min"]),
+        ("5", &["? unknown", "not asked yet"]),
+        ("strange", &["? unknown (7)", "→ ask the vendor what the number means"]),
+    ];
+    assert_eq!(rows.len(), expected.len());
+    for (row, (name, words)) in rows.iter().zip(expected) {
+        assert!(row.contains(name), "{name}: {row}");
+        for word in words {
+            assert!(row.contains(word), "{name}: {word}: {row}");
+        }
+    }
+    assert!(html.contains("<title>(3) LAAFFIC redial exporter</title>"));
+    assert!(html.contains("aria-label=\"1 pending, 1 in progress, 1 completed\""));
+    for said in [
+        "</i> blocked</strong>",
+        "the vendor&#39;s clock is 1 min 30 s behind this host&#39;s: repair",
+        "the flows ask for 150 % of rate_limit, so every interval is 1.5 times as long",
+        "last error 1 h ago: <code>authentication_error</code> (-1)",
+        "→ correct api_key and api_secret",
+        "<b>7</b> flows",
+        "<b>2</b> failing",
+    ] {
+        assert!(html.contains(said), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn names_are_inert_in_html_and_in_json() {
+    let router = pages(store());
+    let page = get(&router, "/").await;
+    assert!(!page.text().contains("<script>") && !page.text().contains("onload='"));
+    assert!(
+        page.text()
+            .contains("&#60;script&#62;alert(1)&#60;/script&#62;&#34; onload=&#39;x&#39; &#38;amp;")
+    );
+    let hostile = "/?filter=%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
+    assert!(!get(&router, hostile).await.text().contains("<script>"));
+    let answer = get(&router, "/api/v1/flows").await;
+    assert!(!answer.text().contains(['<', '>', '&']));
+    assert_eq!(answer.json()["flows"][2]["name"], HOSTILE);
+}
+
+#[tokio::test]
+async fn the_filter_works_without_a_script() {
+    let router = pages(store());
+    for (filter, expected) in [
+        ("running", 1),
+        ("RUN+growth", 1),
+        ("execution_exception", 1),
+        ("execution+exception", 1),
+        ("refused", 1),
+        ("team%3Dgrowth", 7),
+        ("failing", 2),
+        ("timeout", 1),
+        ("nothing+of+this", 0),
+        ("+", 7),
+    ] {
+        let page = get(&router, &format!("/?filter={filter}")).await;
+        assert_eq!(rows(page.text()).len(), expected, "{filter}");
+        assert!(page.text().contains(&format!(">{expected} of 7 shown<")), "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn the_json_says_what_the_page_says() {
+    let answer = get(&pages(store()), "/api/v1/flows").await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let json = answer.json();
+    assert_eq!(json["generated_at"], json!(1_795_000_000.0));
+    assert_eq!(json["flows_failing"], 2);
+    assert_eq!(json["flows_by_status"]["unknown"], 3);
+    let account = json!({
+        "account": "refused",
+        "blocked": true,
+        "clock_skew_seconds": -90.0,
+        "poll_budget_ratio": 1.5,
+        "flows_by_status": {"pending": 0, "in_progress": 0, "completed": 0, "cancelled": 0, "execution_exception": 0, "unknown": 1},
+        "flows_failing": 1,
+        "last_error": {
+            "reason": "authentication_error",
+            "code": -1,
+            "meaning": "authentication error: the vendor does not accept key and secret",
+            "cure": "correct api_key and api_secret",
+            "at": 1_794_996_400.0,
+        },
+    });
+    assert_eq!(json["accounts"][1], account);
+    let running = json!({
+        "account": "main",
+        "key_id": 2,
+        "name": "running",
+        "labels": {"team": "growth"},
+        "up": false,
+        "status": "in_progress",
+        "status_code": 1,
+        "status_since": 1_794_999_910.0,
+        "nodes": {"pending": 1, "in_progress": 1, "completed": 1, "cancelled": 0, "execution_exception": 0, "unknown": 0},
+        "nodes_truncated": false,
+        "recall_type": "failed",
+        "recall_attempts": 3,
+        "recall_interval_seconds": 300,
+        "last_success_at": 1_794_999_910.0,
+        "poll_interval_seconds": 60.0,
+        "error": {
+            "reason": "timeout",
+            "code": null,
+            "meaning": "no complete answer in time",
+            "cure": "look at the API's latency; raise request_timeout or call the vendor",
+            "since": 1_794_999_940.0,
+        },
+    });
+    assert_eq!(json["flows"][1], running);
+    let unasked = &json["flows"][4];
+    for field in [
+        "name",
+        "status_code",
+        "status_since",
+        "nodes",
+        "nodes_truncated",
+        "recall_type",
+        "last_success_at",
+        "error",
+    ] {
+        assert_eq!(unasked[field], Value::Null, "{field}");
+    }
+    assert_eq!((&unasked["up"], &unasked["status"]), (&json!(false), &json!("unknown")));
+    let documentation = std::fs::read_to_string("docs/api.md").unwrap();
+    for object in [
+        &json,
+        &json["accounts"][1],
+        &json["flows"][1],
+        &json["flows"][1]["error"],
+    ] {
+        for field in object.as_object().unwrap().keys() {
+            assert!(
+                documentation.contains(&format!("| `{field}` |")),
+                "docs/api.md has no row on {field}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_account_can_be_asked_for_and_an_unknown_one_is_refused() {
+    let router = pages(store());
+    let json = get(&router, "/api/v1/flows?account=refused").await.json();
+    assert_eq!(json["accounts"].as_array().unwrap().len(), 1);
+    assert_eq!(json["flows"].as_array().unwrap().len(), 1);
+    assert_eq!(json["flows_by_status"]["unknown"], 1);
+    let unknown = ask(&router, Method::GET, "/api/v1/flows?account=other", &[]).await;
+    assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
+    assert_eq!(unknown.json(), json!({"error": "no such account is configured"}));
+    let head = ask(&router, Method::HEAD, "/api/v1/flows", &[]).await;
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+}
+
+fn many(flows: u64) -> Arc<Store> {
+    let infos = (1..=flows).map(|number| info(number, &format!("reminder number {number}")));
+    let store = store_of([AccountFlows::new("main".into(), infos)]);
+    let nodes = [Status::Completed, Status::InProgress, Status::Pending];
+    for number in 1..=flows {
+        let status = Status::ALL[usize::try_from(number % 5).unwrap()];
+        store
+            .succeeded("main", key(number), report(status, &nodes), at(NOW - number % 100))
+            .unwrap();
+    }
+    store
+}
+
+#[tokio::test]
+async fn two_thousand_flows_are_a_page_of_reasonable_weight() {
+    let router = pages(many(2000));
+    let plain = get(&router, "/").await;
+    assert!(plain.text().trim_end().ends_with("</html>"));
+    assert_eq!(rows(plain.text()).len(), 2000);
+    assert!(plain.body.len() < 3_000_000, "{}", plain.body.len());
+    let packed = ask(&router, Method::GET, "/", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert!(packed.body.len() < 200_000, "{}", packed.body.len());
+    let mut unpacked = String::new();
+    GzDecoder::new(&*packed.body).read_to_string(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.text());
+    let zstd = ask(&router, Method::GET, "/api/v1/flows", &[("accept-encoding", "zstd")]).await;
+    let json: Value = serde_json::from_slice(&zstd::decode_all(&*zstd.body).unwrap()).unwrap();
+    assert_eq!(json["flows"].as_array().unwrap().len(), 2000);
+}
+
+/// On one thread: had the page been written there, it would have been there first.
+#[tokio::test]
+async fn a_large_page_holds_up_nobody() {
+    let router = pages(many(10_000));
+    for path in ["/", "/api/v1/flows"] {
+        tokio::select! {
+            biased;
+            _ = get(&router, path) => panic!("{path} was written before anybody else got a turn"),
+            healthy = get(&router, "/-/healthy") => assert_eq!(healthy.status, StatusCode::OK),
+        }
+    }
+}

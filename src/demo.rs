@@ -22,9 +22,6 @@ use crate::simulator::{DemoAccount, DemoFlow, Settings, Simulator, demo_accounts
 /// A simulated minute passes in a second, so a flow is asked for every second.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Requests per second and account: enough for every flow every second, with pages and retries.
-const RATE_LIMIT: f64 = 50.0;
-
 /// Runs the exporter on a simulated upstream until SIGTERM or SIGINT, and tells on `out` where everything is.
 ///
 /// # Errors
@@ -87,7 +84,7 @@ fn demo_config(base_url: &str) -> Result<Config> {
     let accounts = demo_accounts();
     Ok(Config {
         terminal_poll_interval: POLL_INTERVAL * 5,
-        request_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(10),
         stale_after: Duration::from_secs(60),
         accounts: accounts
             .iter()
@@ -102,7 +99,7 @@ fn demo_account(account: &DemoAccount, base_url: &Url) -> Account {
         base_url: base_url.clone(),
         api_key: SecretSource::Value(Secret::new(account.api_key)),
         api_secret: SecretSource::Value(Secret::new(account.api_secret)),
-        rate_limit: RATE_LIMIT,
+        rate_limit: account.rate_limit,
         max_concurrent_requests: 4,
         http_client: HttpClient::default(),
         flows: account.flows.iter().filter_map(demo_flow).collect(),
@@ -127,6 +124,22 @@ fn address_for_people(address: SocketAddr) -> String {
     }
 }
 
+/// What must be changed in the example configuration of Prometheus, for a demo that is not where that looks for it.
+fn elsewhere(address: &str, telemetry_path: &str) -> String {
+    let mut changes = Vec::new();
+    if address != "localhost:10871" {
+        changes.push(format!("'{address}' as its target"));
+    }
+    if telemetry_path != "/metrics" {
+        changes.push(format!("'{telemetry_path}' as metrics_path"));
+    }
+    if changes.is_empty() {
+        String::new()
+    } else {
+        format!("   (with {})", changes.join(" and "))
+    }
+}
+
 fn introduce_demo(
     out: &mut impl Write,
     address: SocketAddr,
@@ -135,10 +148,12 @@ fn introduce_demo(
 ) -> io::Result<()> {
     let address = address_for_people(address);
     let upstream = simulator.address();
+    let accounts = demo_accounts();
+    let flows: usize = accounts.iter().map(|account| account.flows.len()).sum();
     write!(
         out,
         "\n\
-         The demo runs: 24 made-up redial flows in 2 accounts, a simulated minute every second.\n\
+         The demo runs: {flows} made-up redial flows in {} accounts, a simulated minute every second.\n\
          \n\
          \x20 Flows, for people     http://{address}/\n\
          \x20 Metrics               http://{address}{telemetry_path}\n\
@@ -147,13 +162,16 @@ fn introduce_demo(
          Try next:\n\
          \x20 curl -s http://{address}{telemetry_path} | grep 'flow_status{{.*execution_exception.* 1'   which flows are stuck\n\
          \x20 curl -s http://{address}{telemetry_path} | grep api_errors                              what the API refuses\n\
-         \x20 Let Prometheus scrape it:\n\
-         \x20   scrape_configs:\n\
-         \x20     - job_name: laaffic-exporter\n\
-         \x20       scrape_interval: 5s\n\
-         \x20       static_configs: [{{targets: ['{address}']}}]\n\
          \n\
-         Ctrl-C ends it.\n\n"
+         Alerts and dashboards, from a checkout (or all at once: docker compose -f deploy/compose/compose.yaml up):\n\
+         \x20 Prometheus            prometheus --config.file=deploy/prometheus/prometheus.yml{}\n\
+         \x20 Alertmanager          alertmanager --config.file=deploy/alertmanager/alertmanager.yml\n\
+         \x20 Grafana               import grafana/dashboards/*.json, with that Prometheus as the data source\n\
+         The first page, for a flow that is stuck, goes out after five minutes; most tickets take longer.\n\
+         \n\
+         Ctrl-C ends it.\n\n",
+        accounts.len(),
+        elsewhere(&address, telemetry_path),
     )?;
     out.flush()
 }
@@ -182,7 +200,7 @@ fn demo_file(base_url: &str) -> serde_json::Value {
             "base_url": base_url,
             "api_key": account.api_key,
             "api_secret": account.api_secret,
-            "rate_limit": RATE_LIMIT,
+            "rate_limit": account.rate_limit,
             "flows": account.flows.iter().map(flow).collect::<Vec<_>>(),
         })
     };

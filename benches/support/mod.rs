@@ -27,6 +27,7 @@ pub async fn upstream(flows: u64) -> Simulator {
                 key_id,
                 plan: Plan::Seeded,
                 manner: Some(Manner::default()),
+                ..Flow::default()
             })
             .collect(),
         trouble: None,

@@ -1,7 +1,7 @@
-//! The demo's cast: 24 flows in two accounts, with lives written so that a five-minute look shows everything.
+//! The demo's cast: 32 flows in four accounts, with lives written so that a five-minute look shows everything, every alert's cause too.
 
 use super::fault::{Fault, Trouble};
-use super::life::{Course, Plan, Script};
+use super::life::{Course, FlowState, NodeState, Plan, Script};
 use super::page::{Envelope, Manner, Shape};
 use super::settings::{Account, Flow, Latency, Settings};
 
@@ -17,8 +17,12 @@ pub struct DemoAccount {
     pub api_key: &'static str,
     /// The secret that belongs to it; made up, like everything here.
     pub api_secret: &'static str,
+    /// Requests per second that the exporter may send.
+    pub rate_limit: f64,
     /// The flows to watch. One of them the vendor does not know.
     pub flows: &'static [DemoFlow],
+    /// Whether the vendor refuses the account, so that none of its flows can be fetched.
+    pub refused: bool,
 }
 
 /// What the demo's configuration says of a flow.
@@ -40,6 +44,10 @@ enum Role {
     Lives(Course, u16, u32, u32, u32, u32),
     /// Stays as its life ended; course, rounds, interval, age at the start.
     Stays(Course, u16, u32, u32),
+    /// Never moves; status, rounds, interval, the rounds' statuses.
+    Stands(i64, u16, u32, &'static [i64]),
+    /// The same, and the web server before the vendor answers instead of it.
+    Unreachable(i64, u16, u32, &'static [i64]),
     Gone,
 }
 
@@ -53,16 +61,20 @@ const fn flow(key_id: u64, name: &'static str, team: &'static str, role: Role) -
 }
 
 use Course::{Cancelled, Completes, Exception, FailingNode, Undocumented};
-use Role::{Gone, Lives, Stays};
+use Role::{Gone, Lives, Stands, Stays, Unreachable};
 
 const REPAIRED: Course = Exception {
     round: 1,
     repair: Some(45),
 };
+const BAD_GATEWAY: Fault = Fault::HttpStatus {
+    status: 502,
+    retry_after: None,
+};
 const NEVER_REPAIRED: Course = Exception { round: 1, repair: None };
 
 #[rustfmt::skip]
-const RETAIL: [DemoFlow; 14] = [
+const RETAIL: [DemoFlow; 18] = [
     flow(1001, "Cart reminder EN",      "growth",    Lives(Completes, 3, 20, 25, 40, 0)),
     flow(1002, "Cart reminder ES",      "growth",    Lives(Completes, 2, 30, 40, 30, 45)),
     flow(1003, "Spring sale invite",    "growth",    Lives(FailingNode { round: 0 }, 4, 15, 20, 60, 30)),
@@ -77,6 +89,10 @@ const RETAIL: [DemoFlow; 14] = [
     flow(1012, "Store opening Lagos",   "growth",    Stays(Cancelled { round: 0 }, 3, 60, 60)),
     flow(1013, "Preorder ready",        "logistics", Lives(FailingNode { round: 1 }, 3, 20, 30, 30, 20)),
     flow(1014, "Old loyalty pilot",     "loyalty",   Gone),
+    flow(1015, "Newsletter confirm",    "growth",    Unreachable(1, 3, 30, &[2, 1, 0])),
+    flow(1016, "Product recall",        "support",   Stands(1, 10, 1440, &[2, 4, 1, 0, 0])),
+    flow(1017, "Gift card follow-up",   "growth",    Stands(1, 1, 1, &[1])),
+    flow(1018, "Store rating",          "support",   Stands(0, 3, 1, &[0, 0, 0])),
 ];
 
 #[rustfmt::skip]
@@ -93,20 +109,58 @@ const FINANCE: [DemoFlow; 10] = [
     flow(2010, "Branch closing notice", "support",     Stays(Completes, 4, 15, 200)),
 ];
 
+/// Slow, and with a clock that is off.
+#[rustfmt::skip]
+const TRAVEL: [DemoFlow; 2] = [
+    flow(3001, "Check-in reminder",     "bookings",  Lives(Completes, 3, 20, 20, 30, 0)),
+    flow(3002, "Rebooking offer",       "bookings",  Lives(Completes, 4, 15, 30, 30, 20)),
+];
+
+/// Refused by the vendor.
+#[rustfmt::skip]
+const CLINIC: [DemoFlow; 2] = [
+    flow(4001, "Appointment reminder",  "care",      Lives(Completes, 3, 20, 20, 30, 0)),
+    flow(4002, "Vaccination recall",    "care",      Lives(Completes, 2, 30, 10, 30, 0)),
+];
+
+/// Requests per second: enough for every flow every second, with pages and retries.
+const AMPLE: f64 = 50.0;
+
 /// The demo's accounts, for the configuration of an exporter that watches them.
-pub fn demo_accounts() -> [DemoAccount; 2] {
+pub fn demo_accounts() -> [DemoAccount; 4] {
     [
         DemoAccount {
             name: "retail",
             api_key: "demoRtl1",
             api_secret: "demo-secret-of-retail",
+            rate_limit: AMPLE,
             flows: &RETAIL,
+            refused: false,
         },
         DemoAccount {
             name: "finance",
             api_key: "demoFin2",
             api_secret: "demo-secret-of-finance",
+            rate_limit: AMPLE,
             flows: &FINANCE,
+            refused: false,
+        },
+        DemoAccount {
+            name: "travel",
+            api_key: "demoTrv3",
+            api_secret: "demo-secret-of-travel",
+            // Less than its flows ask for.
+            rate_limit: 0.5,
+            flows: &TRAVEL,
+            refused: false,
+        },
+        DemoAccount {
+            name: "clinic",
+            api_key: "demoCln4",
+            api_secret: "demo-secret-of-clinic",
+            rate_limit: AMPLE,
+            flows: &CLINIC,
+            refused: true,
         },
     ]
 }
@@ -114,8 +168,10 @@ pub fn demo_accounts() -> [DemoAccount; 2] {
 impl Settings {
     /// The vendor as the demo shows it: the flows of [`demo_accounts`], a simulated minute to the second.
     ///
-    /// Within five minutes every status is seen. One flow is stuck in an execution exception from the start, one is unknown to the
-    /// vendor (-22), and now and then the finance account's answers are -18.
+    /// Within five minutes every status is seen, and every kind of trouble that an alert is about: a flow stuck in an execution exception
+    /// from the start, a failed round in one that goes on, one that takes too long and one that does not begin, one that the vendor does
+    /// not know (-22), one that cannot be fetched; an account with many errors, one that is slow and has a clock of its own, one that
+    /// is refused (-2).
     pub fn demo(seed: u64) -> Self {
         let accounts = demo_accounts().map(|account| Account {
             name: account.name.into(),
@@ -124,8 +180,17 @@ impl Settings {
             flows: account.flows.iter().map(DemoFlow::flow).collect(),
             trouble: None,
         });
-        let [retail, mut finance] = accounts;
-        finance.trouble = Some(Trouble::mix([(0.04, Fault::code(-18))]));
+        let [retail, mut finance, mut travel, mut clinic] = accounts;
+        finance.trouble = Some(Trouble::mix([
+            (0.08, Fault::code(-18)),
+            (0.04, Fault::Reset),
+            (0.005, Fault::code(-54)),
+        ]));
+        travel.trouble = Some(Trouble::always(Fault::ClockOffset { seconds: 7 * 60 }));
+        for flow in &mut travel.flows {
+            flow.trouble = Some(Trouble::always(Fault::Delay { milliseconds: 6_000 }));
+        }
+        clinic.trouble = Some(Trouble::always(Fault::code(-2)));
         Self {
             seed,
             speed: SPEED,
@@ -133,7 +198,7 @@ impl Settings {
                 fixed_ms: 20,
                 jitter_ms: 60,
             },
-            accounts: vec![retail, finance],
+            accounts: vec![retail, finance, travel, clinic],
             ..Self::default()
         }
     }
@@ -152,13 +217,29 @@ impl DemoFlow {
                 age,
             }))
         };
+        let still = |status, recall_num: u16, recall_interval: u32, nodes: &[i64]| {
+            Plan::Still(Box::new(FlowState {
+                status: Some(status),
+                recall_type: Some(1),
+                recall_num: Some(recall_num.into()),
+                recall_interval: Some(recall_interval.into()),
+                nodes: nodes.iter().map(|status| NodeState::with_status(*status)).collect(),
+            }))
+        };
         Flow {
             key_id: self.key_id,
+            trouble: match self.role {
+                Unreachable(..) => Some(Trouble::always(BAD_GATEWAY)),
+                _ => None,
+            },
             plan: match self.role {
                 Lives(course, rounds, interval, pending, rest, age) => {
                     script(course, rounds, interval, pending, Some(rest), age)
                 }
                 Stays(course, rounds, interval, age) => script(course, rounds, interval, 10, None, age),
+                Stands(status, rounds, interval, nodes) | Unreachable(status, rounds, interval, nodes) => {
+                    still(status, rounds, interval, nodes)
+                }
                 Gone => Plan::Gone,
             },
             manner: Some(self.manner()),
@@ -220,11 +301,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twenty_four_flows_with_names_teams_and_keys_of_their_own() {
+    fn thirty_two_flows_with_names_teams_and_keys_of_their_own() {
         let flows: Vec<_> = demo_accounts().iter().flat_map(|account| account.flows).collect();
-        assert_eq!(flows.len(), 24);
-        assert_eq!(flows.iter().map(|flow| flow.key_id).collect::<BTreeSet<_>>().len(), 24);
-        assert_eq!(flows.iter().map(|flow| flow.name).collect::<BTreeSet<_>>().len(), 24);
+        assert_eq!(flows.len(), 32);
+        assert_eq!(flows.iter().map(|flow| flow.key_id).collect::<BTreeSet<_>>().len(), 32);
+        assert_eq!(flows.iter().map(|flow| flow.name).collect::<BTreeSet<_>>().len(), 32);
         assert!(flows.iter().all(|flow| !flow.team.is_empty()));
         let gone = flows.iter().filter(|flow| matches!(flow.role, Gone)).count();
         assert_eq!(gone, 1);
@@ -244,7 +325,7 @@ mod tests {
                 .flat_map(|account| &account.flows)
                 .filter_map(|flow| state_at(&flow.plan, settings.seed, flow.key_id, elapsed))
                 .collect();
-            assert_eq!(states.len(), 23);
+            assert_eq!(states.len(), 31);
             assert!(
                 states.iter().any(|state| state.status == Some(4)),
                 "nothing stuck at {second}"

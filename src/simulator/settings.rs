@@ -87,6 +87,8 @@ pub struct Flow {
     pub plan: Plan,
     /// In which of the vendor's forms it answers; by seed where `None`.
     pub manner: Option<Manner>,
+    /// What goes wrong when this flow is asked for.
+    pub trouble: Option<Trouble>,
 }
 
 impl Flow {

@@ -14,7 +14,7 @@ use super::counts::{Arrival, Counts, FlowCounts};
 use super::fault::{Impossible, Trouble};
 use super::life::{FlowState, Plan, state_at};
 use super::page::Manner;
-use super::settings::{Account, Latency, Settings};
+use super::settings::{Account, Flow, Latency, Settings};
 
 /// A handle on the vendor: cheap to clone, every clone is the same vendor.
 #[derive(Clone)]
@@ -166,7 +166,14 @@ impl Vendor {
         match flows.get_mut(&key_id) {
             Some(flow) => flow.plan = plan,
             None => {
-                flows.insert(key_id, FlowEntry::new(plan, None));
+                flows.insert(
+                    key_id,
+                    FlowEntry::new(Flow {
+                        key_id,
+                        plan,
+                        ..Flow::default()
+                    }),
+                );
             }
         }
         Ok(())
@@ -325,7 +332,7 @@ impl AccountState {
             flows: account
                 .flows
                 .into_iter()
-                .map(|flow| (flow.key_id, FlowEntry::new(flow.plan, flow.manner)))
+                .map(|flow| (flow.key_id, FlowEntry::new(flow)))
                 .collect(),
             trouble: account.trouble.map(Box::new),
             counts: Counts::default(),
@@ -335,12 +342,12 @@ impl AccountState {
 }
 
 impl FlowEntry {
-    fn new(plan: Plan, manner: Option<Manner>) -> Self {
+    fn new(flow: Flow) -> Self {
         Self {
-            plan,
+            plan: flow.plan,
             pinned: None,
-            manner: manner.map(Box::new),
-            trouble: None,
+            manner: flow.manner.map(Box::new),
+            trouble: flow.trouble.map(Box::new),
             counts: FlowCounts::default(),
         }
     }

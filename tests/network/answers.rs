@@ -22,6 +22,7 @@ async fn simulator() -> Simulator {
         key_id: 12,
         plan: Plan::Still(Box::new(FlowState::with_nodes(1, &[2, 1, 0]))),
         manner: Some(Manner::default()),
+        ..Flow::default()
     };
     let account = Account {
         name: "main".to_owned(),

@@ -30,6 +30,7 @@ impl World {
             key_id,
             plan: Plan::Still(Box::new(FlowState::with_nodes(1, &[2, 1, 0]))),
             manner: Some(Manner::default()),
+            ..Flow::default()
         };
         let settings = Settings {
             accounts: vec![Account {

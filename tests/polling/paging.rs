@@ -14,6 +14,7 @@ fn paged(nodes: usize, page_size: u32, ignores_current: bool) -> World {
             ignores_current,
             ..Manner::default()
         }),
+        ..Flow::default()
     };
     World::start(vec![Setup::new("main", vec![flow])])
 }

@@ -116,6 +116,7 @@ pub(crate) fn with_status(key_id: u64, status: i64) -> Flow {
         key_id,
         plan: Plan::Still(Box::new(FlowState::with_nodes(status, &[2, 1, 0]))),
         manner: Some(Manner::default()),
+        ..Flow::default()
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn still(key_id: u64, manner: Manner) -> Flow {
         key_id,
         plan: Plan::Still(Box::new(FlowState::with_nodes(1, &[2, 1, 0]))),
         manner: Some(manner),
+        ..Flow::default()
     }
 }
 

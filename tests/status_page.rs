@@ -390,7 +390,7 @@ async fn the_json_says_what_the_page_says() {
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.header("cache-control"), "no-store");
     let json = answer.json();
-    assert_eq!(json["generated_at"], json!(1_795_000_000.0));
+    assert_eq!(json["generated_timestamp_seconds"], json!(1_795_000_000.0));
     assert_eq!(json["flows_failing"], 2);
     assert_eq!(json["flows_by_status"]["unknown"], 3);
     let account = json!({
@@ -405,7 +405,7 @@ async fn the_json_says_what_the_page_says() {
             "code": -1,
             "meaning": "authentication error: the vendor does not accept key and secret",
             "cure": "correct api_key and api_secret",
-            "at": 1_794_996_400.0,
+            "timestamp_seconds": 1_794_996_400.0,
         },
     });
     assert_eq!(json["accounts"][1], account);
@@ -417,20 +417,20 @@ async fn the_json_says_what_the_page_says() {
         "up": false,
         "status": "in_progress",
         "status_code": 1,
-        "status_since": 1_794_999_910.0,
+        "status_since_timestamp_seconds": 1_794_999_910.0,
         "nodes": {"pending": 1, "in_progress": 1, "completed": 1, "cancelled": 0, "execution_exception": 0, "unknown": 0},
         "nodes_truncated": false,
         "recall_type": "failed",
         "recall_attempts": 3,
         "recall_interval_seconds": 300,
-        "last_success_at": 1_794_999_910.0,
+        "last_success_timestamp_seconds": 1_794_999_910.0,
         "poll_interval_seconds": 60.0,
         "error": {
             "reason": "timeout",
             "code": null,
             "meaning": "no complete answer in time",
             "cure": "look at the API's latency; raise request_timeout or call the vendor",
-            "since": 1_794_999_940.0,
+            "since_timestamp_seconds": 1_794_999_940.0,
         },
     });
     assert_eq!(json["flows"][1], running);
@@ -438,11 +438,11 @@ async fn the_json_says_what_the_page_says() {
     for field in [
         "name",
         "status_code",
-        "status_since",
+        "status_since_timestamp_seconds",
         "nodes",
         "nodes_truncated",
         "recall_type",
-        "last_success_at",
+        "last_success_timestamp_seconds",
         "error",
     ] {
         assert_eq!(unasked[field], Value::Null, "{field}");

@@ -67,7 +67,7 @@ fn written(snapshot: &Snapshot, account: Option<&str>, now: SystemTime) -> serde
     let overview = Overview::new(snapshot, account);
     let body = Body {
         version: build_info::VERSION,
-        generated_at: unix_seconds(now),
+        generated_timestamp_seconds: unix_seconds(now),
         flows_by_status: by_status(&overview.by_status()),
         flows_failing: overview.failing(),
         accounts: overview.accounts.iter().map(Account::new).collect(),
@@ -82,7 +82,7 @@ fn written(snapshot: &Snapshot, account: Option<&str>, now: SystemTime) -> serde
 #[derive(Serialize)]
 struct Body<'s> {
     version: &'static str,
-    generated_at: f64,
+    generated_timestamp_seconds: f64,
     flows_by_status: BTreeMap<&'static str, u32>,
     flows_failing: usize,
     accounts: Vec<Account<'s>>,
@@ -110,18 +110,18 @@ struct Flow<'s> {
     up: bool,
     status: &'static str,
     status_code: Option<i64>,
-    status_since: Option<f64>,
+    status_since_timestamp_seconds: Option<f64>,
     nodes: Option<BTreeMap<&'static str, u32>>,
     nodes_truncated: Option<bool>,
     recall_type: Option<&'static str>,
     recall_attempts: Option<i64>,
     recall_interval_seconds: Option<i64>,
-    last_success_at: Option<f64>,
+    last_success_timestamp_seconds: Option<f64>,
     poll_interval_seconds: f64,
     error: Option<Trouble>,
 }
 
-/// A failure with its words; `since` for what lasts, `at` for what may be over.
+/// A failure with its words; `since_timestamp_seconds` for what lasts, `timestamp_seconds` for what may be over.
 #[derive(Serialize)]
 struct Trouble {
     reason: &'static str,
@@ -129,9 +129,9 @@ struct Trouble {
     meaning: &'static str,
     cure: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<f64>,
+    since_timestamp_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<f64>,
+    timestamp_seconds: Option<f64>,
 }
 
 impl<'s> Account<'s> {
@@ -145,7 +145,7 @@ impl<'s> Account<'s> {
             flows_by_status: by_status(&account.by_status),
             flows_failing: account.failing,
             last_error: state.last_error.map(|error| Trouble {
-                at: Some(unix_seconds(error.at)),
+                timestamp_seconds: Some(unix_seconds(error.at)),
                 ..Trouble::new(error.reason)
             }),
         }
@@ -164,7 +164,7 @@ impl<'s> Flow<'s> {
             up: record.up(),
             status: flow.status().label(),
             status_code: flow.status().code(),
-            status_since: fresh.map(|known| unix_seconds(known.status_since)),
+            status_since_timestamp_seconds: fresh.map(|known| unix_seconds(known.status_since)),
             nodes: report.map(|report| by_status(&report.nodes)),
             nodes_truncated: report.map(|report| report.nodes_truncated),
             recall_type: report.map(|report| report.recall_type.label()),
@@ -172,10 +172,10 @@ impl<'s> Flow<'s> {
             recall_interval_seconds: report
                 .and_then(|report| report.recall_interval_minutes)
                 .map(|minutes| minutes.saturating_mul(60)),
-            last_success_at: record.known.map(|known| unix_seconds(known.at)),
+            last_success_timestamp_seconds: record.known.map(|known| unix_seconds(known.at)),
             poll_interval_seconds: flow.poll_interval.as_secs_f64(),
             error: record.failure.map(|failure| Trouble {
-                since: Some(unix_seconds(failure.since)),
+                since_timestamp_seconds: Some(unix_seconds(failure.since)),
                 ..Trouble::new(failure.reason)
             }),
         }
@@ -190,8 +190,8 @@ impl Trouble {
             code: reason.code(),
             meaning: explanation.meaning,
             cure: explanation.cure,
-            since: None,
-            at: None,
+            since_timestamp_seconds: None,
+            timestamp_seconds: None,
         }
     }
 }

@@ -16,16 +16,43 @@ use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
 /// cargo's own flags that the README mentions.
 const FLAGS_OF_CARGO: [&str; 1] = ["--release"];
 
+/// Families that no dashboard or rule has a use for: how much address space there is says nothing of a program like this.
+const NOT_ASKED_FOR: [&str; 2] = ["process_virtual_memory_bytes", "process_virtual_memory_max_bytes"];
+
 fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The README and everything in `docs/`.
+/// The files in these folders, and in the folders in them, whose names end in one of `ends`.
+fn files(folders: &[&str], ends: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|end| ends.iter().any(|wanted| end == *wanted))
+            {
+                found.push((path.clone(), read(path)));
+            }
+        }
+    }
+    found
+}
+
+/// The README and everything in `docs/` and beside what is deployed.
 fn documents() -> Vec<(PathBuf, String)> {
-    let docs = fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path());
-    let pages = docs.filter(|path| path.extension().is_some_and(|end| end == "md"));
-    let paths = pages.chain(["README.md".into(), "CHANGELOG.md".into()]);
-    paths.map(|path| (path.clone(), read(path))).collect()
+    let mut found = files(&["docs", "deploy", "grafana"], &["md"]);
+    found.extend(["README.md", "CHANGELOG.md"].map(|path| (path.into(), read(path))));
+    found
+}
+
+/// What asks for metrics: alert and recording rules, dashboards.
+fn queries() -> Vec<(PathBuf, String)> {
+    files(&["deploy/prometheus/rules", "grafana/dashboards"], &["yml", "json"])
 }
 
 /// The cells of a Markdown table's rows whose first cell is one word of code, by that word.
@@ -57,11 +84,30 @@ fn sample_names(family: &Family) -> Vec<String> {
     }
 }
 
+/// What may be the name of a metric. The parts of a recorded one, between colons, are names too.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+}
+
+#[test]
+fn every_metric_is_on_a_dashboard_or_in_a_rule() {
+    let queries = queries();
+    let asked: BTreeSet<&str> = queries.iter().flat_map(|(_, text)| words(text)).collect();
+    for family in ALL {
+        let names = sample_names(family);
+        assert!(
+            names.iter().any(|name| asked.contains(name.as_str())) || NOT_ASKED_FOR.contains(&family.name),
+            "nothing asks for {}",
+            family.name
+        );
+    }
+}
+
 #[test]
 fn every_metric_that_is_written_about_exists() {
     let known: BTreeSet<String> = ALL.iter().chain(PROBE).flat_map(sample_names).collect();
-    for (path, text) in documents() {
-        for word in text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') {
+    for (path, text) in documents().into_iter().chain(queries()) {
+        for word in words(&text) {
             let is_metric = word.starts_with("laaffic_") && word != "laaffic_exporter" || word.starts_with("process_");
             // `process_*` speaks of all that begin so.
             let group = word.ends_with('_') && known.iter().any(|name| name.starts_with(word));

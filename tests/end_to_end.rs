@@ -10,18 +10,19 @@
 )]
 
 mod common;
+#[path = "common/prometheus.rs"]
+mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 
 use common::{Process, ask, exporter, get, run, wait_for};
 use laaffic_exporter::simulator::demo_accounts;
-use reqwest::{Method, Url};
-use serde::Deserialize as _;
+use prometheus::{Labels, Prometheus};
+use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -88,7 +89,7 @@ async fn a_real_prometheus_sees_the_demo_in_both_text_formats() {
     let demo = Process::start(exporter(["demo", "--web.listen-address", "127.0.0.1:0"]));
     let [exporter] = demo.listening().await;
     let (_nginx, classic) = classic_only(&folder, exporter).await;
-    let prometheus = Prometheus::start(&folder, [exporter, classic]).await;
+    let prometheus = Both::start(&folder, [exporter, classic]).await;
 
     both_formats_are_what_they_say(exporter, classic).await;
     promtool_has_nothing_to_say(&folder, classic).await;
@@ -193,60 +194,18 @@ async fn promtool_has_nothing_to_say(folder: &TempDir, classic: SocketAddr) {
     );
 }
 
-struct Prometheus {
-    process: Process,
-    url: Url,
-}
+/// Prometheus with both jobs.
+struct Both(Prometheus);
 
-/// The labels of one row of a query's answer.
-type Labels = BTreeMap<String, String>;
-
-impl Prometheus {
+impl Both {
     async fn start(folder: &TempDir, targets: [SocketAddr; 2]) -> Self {
-        let config = folder.path().join("prometheus.yml");
-        fs::write(&config, prometheus_yml(targets)).unwrap();
-        let mut command = Command::new("prometheus");
-        command
-            .arg(flag("--config.file", &config))
-            .arg(flag("--storage.tsdb.path", &folder.path().join("data")))
-            .arg("--web.listen-address=127.0.0.1:0");
-        let process = Process::start(command);
-        let address = wait_for("Prometheus to listen", async || {
-            let log = process.stderr();
-            let (_, after) = log.split_once("msg=\"Listening on\" address=").ok_or("not yet")?;
-            let (address, _) = after.split_once('\n').ok_or("half a line")?;
-            address.parse::<SocketAddr>().map_err(|_| "no address")
-        })
-        .await;
-        let url = Url::parse(&format!("http://{address}")).unwrap();
-        Self { process, url }
-    }
-
-    /// The `data` of an answer of its HTTP API.
-    async fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
-        let mut url = self.url.join(&format!("/api/v1/{path}")).unwrap();
-        if !parameters.is_empty() {
-            url.query_pairs_mut().extend_pairs(parameters);
-        }
-        let answer = ask(Method::GET, url.as_str(), None).await?;
-        let mut json: Value =
-            serde_json::from_str(&answer.body).map_err(|error| format!("{error}: {}", answer.body))?;
-        if json["status"] != "success" {
-            return Err(answer.body);
-        }
-        Ok(json["data"].take())
-    }
-
-    async fn query(&self, promql: &str) -> Result<Vec<Labels>, String> {
-        let data = self.api("query", &[("query", promql)]).await?;
-        let rows = data["result"].as_array().ok_or("no rows")?.iter();
-        Ok(rows.map(|row| Labels::deserialize(&row["metric"]).unwrap()).collect())
+        Self(Prometheus::start(folder.path(), &prometheus_yml(targets), &[]).await)
     }
 
     /// Waits until a query has so many rows, half of them in each job.
     async fn reaches(&self, promql: &str, wanted: usize) -> Vec<Labels> {
         wait_for(promql, async || {
-            let rows = self.query(promql).await?;
+            let rows = self.0.query(promql).await?;
             let in_job = |job: &str| rows.iter().filter(|row| row["job"] == job).count();
             let found = JOBS.map(in_job);
             if found == [wanted / 2; 2] && rows.len() == wanted {
@@ -349,7 +308,7 @@ impl Prometheus {
     /// Series of flows come and go with their states, and the jobs scrape at different moments: so they are compared until they agree.
     async fn sees_the_same_series_in_both_formats(&self) {
         let seen = wait_for("both jobs to have the same series", async || {
-            let rows = self.query("{__name__=~\"laaffic_redial_.+\"}").await?;
+            let rows = self.0.query("{__name__=~\"laaffic_redial_.+\"}").await?;
             let mut jobs = JOBS.map(|_| BTreeSet::new());
             for mut row in rows {
                 row.remove("instance");
@@ -381,6 +340,7 @@ impl Prometheus {
         for job in JOBS {
             let target = format!("{{job=\"{job}\"}}");
             let data = self
+                .0
                 .api("targets/metadata", &[("match_target", &target)])
                 .await
                 .unwrap();
@@ -409,7 +369,7 @@ impl Prometheus {
                 assert_eq!(types.get(*name), Some(kind), "{job}: {name}");
             }
         }
-        let merged = self.api("metadata", &[]).await.unwrap();
+        let merged = self.0.api("metadata", &[]).await.unwrap();
         for (name, kind) in TYPES {
             let in_openmetrics = &merged[*name][0]["type"];
             assert_eq!(in_openmetrics, kind, "{name}");
@@ -421,7 +381,7 @@ impl Prometheus {
             .await;
         self.reaches("scrape_samples_scraped > 200", 2).await;
         self.reaches("min_over_time(up[5m]) == 1", 2).await;
-        let targets = self.api("targets", &[("state", "active")]).await.unwrap();
+        let targets = self.0.api("targets", &[("state", "active")]).await.unwrap();
         let targets = targets["activeTargets"].as_array().unwrap();
         assert_eq!(targets.len(), 2);
         for target in targets {
@@ -430,21 +390,13 @@ impl Prometheus {
                 (&Value::from(""), &Value::from("up"))
             );
         }
-        let own = get(self.url.join("/metrics").unwrap().as_str()).await.body;
+        let own = get(self.0.url.join("/metrics").unwrap().as_str()).await.body;
         for name in REJECTIONS {
             let line = own.lines().find(|line| line.starts_with(name));
             assert_eq!(line, Some(format!("{name} 0").as_str()));
         }
-        let log = self.process.stderr();
-        let complaint = log
-            .lines()
-            .find(|line| line.contains("level=warn") || line.contains("level=error"));
-        assert_eq!(complaint, None);
+        assert_eq!(self.0.complaint(), None);
     }
-}
-
-fn flag(name: &str, path: &Path) -> String {
-    format!("{name}={}", path.display())
 }
 
 fn prometheus_yml(targets: [SocketAddr; 2]) -> String {

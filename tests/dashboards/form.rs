@@ -1,0 +1,255 @@
+//! What can be told from the files alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use laaffic_exporter::model::Status;
+use serde_json::Value;
+
+use super::dashboard::{all, array, expressions};
+
+/// The width of a dashboard, in Grafana's columns.
+const COLUMNS: u64 = 24;
+
+/// Panels without values of a measure, which need no unit and nothing to say when there is none.
+const PROSE: [&str; 1] = ["text"];
+
+#[test]
+fn there_are_three_with_stable_names_and_a_way_from_each_to_the_others() {
+    let names: Vec<_> = all().into_iter().map(|dashboard| dashboard.name).collect();
+    assert_eq!(
+        names,
+        [
+            "laaffic-exporter-health",
+            "laaffic-redial-flow",
+            "laaffic-redial-overview"
+        ]
+    );
+    let mut titles = BTreeSet::new();
+    for dashboard in all() {
+        assert_eq!(dashboard.json["uid"], *dashboard.name);
+        assert!(titles.insert(dashboard.json["title"].as_str().unwrap().to_owned()));
+        assert_eq!(dashboard.json["editable"], false, "{}", dashboard.name);
+        let links = array(&dashboard.json["links"]);
+        assert!(
+            links.iter().any(|link| link["type"] == "dashboards"
+                && array(&link["tags"])
+                    .iter()
+                    .all(|tag| array(&dashboard.json["tags"]).contains(tag))),
+            "{} has no link by its own tag",
+            dashboard.name
+        );
+        // A link to a dashboard that does not exist is a dead end.
+        for (_, rest) in dashboard
+            .text
+            .match_indices("/d/")
+            .map(|(at, _)| dashboard.text.split_at(at + 3))
+        {
+            let uid = rest.split(['?', '"', '/', '\\']).next().unwrap();
+            assert!(
+                names.iter().any(|name| name == uid),
+                "{} leads to {uid}",
+                dashboard.name
+            );
+        }
+    }
+}
+
+#[test]
+fn writing_them_again_changes_nothing() {
+    for dashboard in all() {
+        // serde_json sorts keys, as Grafana does.
+        let again = format!("{:#}\n", dashboard.json);
+        let first = again
+            .lines()
+            .zip(dashboard.text.lines())
+            .position(|(one, other)| one != other);
+        assert_eq!(first, None, "{}: first line that differs", dashboard.name);
+        assert_eq!(again.len(), dashboard.text.len(), "{}", dashboard.name);
+    }
+}
+
+#[test]
+fn they_can_be_imported_anywhere() {
+    for dashboard in all() {
+        let name = &dashboard.name;
+        assert_eq!(dashboard.json["id"], Value::Null, "{name}");
+        assert!(
+            !dashboard.text.contains("__inputs") && !dashboard.text.contains("DS_PROMETHEUS"),
+            "{name}"
+        );
+        let variables: BTreeMap<_, _> = dashboard
+            .variables()
+            .iter()
+            .map(|variable| (variable["name"].as_str().unwrap(), variable))
+            .collect();
+        assert_eq!(variables["datasource"]["type"], "datasource", "{name}");
+        assert_eq!(variables["datasource"]["query"], "prometheus", "{name}");
+        for target in ["job", "instance"] {
+            let variable = variables[target];
+            assert_eq!(
+                (&variable["multi"], &variable["includeAll"], &variable["allValue"]),
+                (&true.into(), &true.into(), &".+".into()),
+                "{name}: {target}"
+            );
+        }
+        for (variable, definition) in &variables {
+            if definition["type"] == "query" {
+                assert_eq!(definition["datasource"]["uid"], "${datasource}", "{name}: {variable}");
+                assert_eq!(
+                    definition["refresh"], 2,
+                    "{name}: {variable} is asked for when the time range changes"
+                );
+            }
+            assert!(definition["label"].is_string(), "{name}: {variable} has no label");
+        }
+        for panel in dashboard.shown() {
+            let place = dashboard.place(panel);
+            for target in array(&panel["targets"]) {
+                assert_eq!(target["datasource"]["uid"], "${datasource}", "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_panel_says_what_it_shows_in_what_unit_and_what_emptiness_means() {
+    for dashboard in all() {
+        for panel in dashboard.shown() {
+            let place = dashboard.place(panel);
+            let said = |text: &Value| text.as_str().is_some_and(|text| !text.trim().is_empty());
+            assert!(said(&panel["title"]), "{place}");
+            assert!(said(&panel["description"]), "{place} has no description");
+            if PROSE.iter().any(|kind| panel["type"] == *kind) {
+                continue;
+            }
+            let defaults = &panel["fieldConfig"]["defaults"];
+            assert!(said(&defaults["unit"]), "{place} has no unit");
+            let nothing = defaults["noValue"].as_str().unwrap_or_default();
+            assert!(
+                nothing.len() > 8,
+                "{place} does not say what it means to be empty: {nothing:?}"
+            );
+            assert!(!expressions(panel).is_empty(), "{place} asks for nothing");
+        }
+    }
+}
+
+#[test]
+fn panels_have_ids_of_their_own_and_lie_beside_each_other_within_the_width() {
+    for dashboard in all() {
+        let mut ids = BTreeSet::new();
+        for panel in dashboard.panels() {
+            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{}", dashboard.place(panel));
+        }
+        let mut taken = BTreeMap::new();
+        // Of a collapsed row's panels the places count from where the row is opened.
+        for panel in array(&dashboard.json["panels"]) {
+            let place = dashboard.place(panel);
+            let side = |name: &str| panel["gridPos"][name].as_u64().unwrap();
+            let (x, y, w, h) = (side("x"), side("y"), side("w"), side("h"));
+            assert!(x + w <= COLUMNS && w > 0 && h > 0, "{place}");
+            for (column, row) in (x..x + w).flat_map(|column| (y..y + h).map(move |row| (column, row))) {
+                let other = taken.insert((column, row), place.clone());
+                assert_eq!(other, None, "{place} lies on it");
+            }
+        }
+    }
+}
+
+#[test]
+fn queries_choose_their_targets_and_counters_are_shown_as_rates() {
+    for dashboard in all() {
+        for panel in dashboard.shown() {
+            let place = dashboard.place(panel);
+            for expression in expressions(panel) {
+                for target in ["job=~\"$job\"", "instance=~\"$instance\""] {
+                    assert!(
+                        expression.contains(target) || !expression.contains("instance") && remembered(expression),
+                        "{place} does not choose by {target}: {expression}"
+                    );
+                }
+                assert!(
+                    !expression.contains("_total")
+                        || ["rate(", "increase(", "resets(", "max_over_time("]
+                            .iter()
+                            .any(|function| expression.contains(function)),
+                    "{place} shows a counter as it is: {expression}"
+                );
+                // A fixed range is too short for some scrape interval.
+                for (_, range) in expression.match_indices("rate(").map(|(at, _)| expression.split_at(at)) {
+                    let range = range.split(['[', ']']).nth(1).unwrap();
+                    assert!(
+                        ["$__rate_interval", "$__range"].contains(&range),
+                        "{place}: rate over {range}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The recording rule that outlives an instance has no such label.
+fn remembered(expression: &str) -> bool {
+    expression.contains("job_account_key_id_status:") && expression.contains("job=~\"$job\"")
+}
+
+#[test]
+fn a_status_has_the_same_colour_and_words_everywhere() {
+    let mut colours = BTreeMap::<String, BTreeSet<(String, String)>>::new();
+    for dashboard in all() {
+        collect(&dashboard.json, &dashboard.name, &mut colours);
+    }
+    assert_eq!(
+        colours.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        Status::ALL.map(Status::label).into_iter().collect::<BTreeSet<_>>()
+    );
+    let mut used = BTreeSet::new();
+    for (status, looks) in &colours {
+        let different: BTreeSet<_> = looks.iter().map(|(look, _)| look).collect();
+        assert_eq!(different.len(), 1, "{status} looks different: {looks:?}");
+        assert!(
+            used.insert(different.into_iter().next().unwrap().clone()),
+            "{status} looks like another one"
+        );
+    }
+}
+
+/// How statuses look in value mappings and in overrides by name: `(colour, where)` by status.
+fn collect(value: &Value, place: &str, found: &mut BTreeMap<String, BTreeSet<(String, String)>>) {
+    let mut note = |word: &str, colour: &Value| {
+        if let (Some(status), Some(colour)) = (status_of(word), colour.as_str()) {
+            let look = (colour.to_lowercase(), format!("{place}: {word}"));
+            found.entry(status.to_owned()).or_default().insert(look);
+        }
+    };
+    if value["type"] == "value" {
+        for (word, shown) in value["options"].as_object().into_iter().flatten() {
+            note(word, &shown["color"]);
+            note(shown["text"].as_str().unwrap_or_default(), &shown["color"]);
+        }
+    }
+    if let Some(name) = value["matcher"]["options"].as_str() {
+        for property in array(&value["properties"]) {
+            if property["id"] == "color" {
+                note(name, &property["value"]["fixedColor"]);
+            }
+        }
+    }
+    let place = value["title"]
+        .as_str()
+        .map_or(place.to_owned(), |title| format!("{place}: {title}"));
+    for inner in value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .chain(value.as_object().into_iter().flat_map(|map| map.values()))
+    {
+        collect(inner, &place, found);
+    }
+}
+
+/// The status that a label's value or the words for people name.
+fn status_of(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase().replace(' ', "_");
+    Status::ALL.map(Status::label).into_iter().find(|label| *label == word)
+}

@@ -1,0 +1,131 @@
+//! Every query of every panel and variable, asked of a real Prometheus that has watched the demo for a while.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use super::common::{Process, exporter, wait_for};
+use super::dashboard::{Dashboard, all, array, expressions};
+use super::prometheus::Prometheus;
+
+/// Queries that rightly find nothing in a demo in which all is as it should be: a panel's title, or a part of the query, and why.
+const MAY_BE_EMPTY: &[(&str, &str)] = &[];
+
+/// What is chosen in the drill-down: the flow that is stuck.
+const FLOW: [(&str, &str); 2] = [("account", "retail"), ("key_id", "1008")];
+
+#[tokio::test]
+#[ignore = "needs the prometheus program; scripts/test runs it"]
+async fn every_query_finds_something_in_the_demo() {
+    let demo = Process::start(exporter(["demo", "--web.listen-address", "127.0.0.1:0"]));
+    let [address] = demo.listening().await;
+    let folder = tempfile::tempdir().unwrap();
+    let rules = fs::canonicalize("deploy/prometheus/rules").unwrap();
+    // The pace at which the test can wait; the dashboards adapt to whatever it is.
+    let config = format!(
+        "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\nrule_files: ['{}/*.yml']\n\
+         scrape_configs: [{{ job_name: laaffic-exporter, static_configs: [{{ targets: ['{address}'] }}] }}]\n",
+        rules.display()
+    );
+    let prometheus = Prometheus::start(folder.path(), &config, &[]).await;
+
+    let mut unused: BTreeSet<_> = MAY_BE_EMPTY.iter().map(|(what, _)| *what).collect();
+    for dashboard in all() {
+        for (place, query) in questions(&dashboard) {
+            let query = substituted(&dashboard, &query);
+            if let Some((what, _)) = MAY_BE_EMPTY
+                .iter()
+                .find(|(what, _)| place.ends_with(what) || query.contains(what))
+            {
+                prometheus
+                    .query(&query)
+                    .await
+                    .unwrap_or_else(|error| panic!("{place}: {error}"));
+                unused.remove(what);
+                continue;
+            }
+            wait_for(&place, async || match prometheus.query(&query).await {
+                Ok(rows) if rows.is_empty() => Err(format!("nothing for {query}")),
+                other => other,
+            })
+            .await;
+        }
+    }
+    assert_eq!(unused, BTreeSet::new(), "no query needs these excuses");
+    assert_eq!(prometheus.complaint(), None);
+}
+
+/// Every query with the place where it stands: those of panels, and those that fill variables.
+fn questions(dashboard: &Dashboard) -> Vec<(String, String)> {
+    let of_panels = dashboard.shown().into_iter().flat_map(|panel| {
+        let place = dashboard.place(panel);
+        expressions(panel)
+            .into_iter()
+            .map(move |expression| (place.clone(), expression.to_owned()))
+    });
+    let of_variables = dashboard
+        .variables()
+        .iter()
+        .filter(|variable| variable["type"] == "query")
+        .map(|variable| {
+            let place = format!("{}: variable {}", dashboard.name, variable["name"]);
+            (place, selected(variable))
+        });
+    of_panels.chain(of_variables).collect()
+}
+
+/// The query behind a variable: what `label_values(QUERY, LABEL)` looks through, or what `query_result(QUERY)` asks.
+fn selected(variable: &Value) -> String {
+    let query = &variable["query"];
+    let text = query["query"].as_str().or(query.as_str()).unwrap();
+    let inner = |function: &str| text.strip_prefix(function)?.strip_prefix('(')?.strip_suffix(')');
+    if let Some(inner) = inner("label_values") {
+        let (query, label) = inner.rsplit_once(',').unwrap();
+        assert!(
+            variable["definition"]
+                .as_str()
+                .is_none_or(|definition| definition.contains(label.trim()))
+        );
+        return format!("count by ({}) ({query})", label.trim());
+    }
+    inner("query_result").unwrap_or(text).to_owned()
+}
+
+/// The query as Grafana would send it, with everything chosen that can be.
+fn substituted(dashboard: &Dashboard, query: &str) -> String {
+    let mut query = query.to_owned();
+    let chosen = |variable: &Value| {
+        let name = variable["name"].as_str().unwrap();
+        let only = FLOW
+            .iter()
+            .find(|(one, _)| *one == name && variable["includeAll"] != true);
+        let value = only
+            .map(|(_, value)| *value)
+            .or(variable["allValue"].as_str())
+            .unwrap_or(".*");
+        (name.to_owned(), value.to_owned())
+    };
+    let of_grafana = [("__rate_interval", "20s"), ("__range", "60s"), ("__interval", "5s")];
+    let mut values: Vec<_> = dashboard.variables().iter().map(chosen).collect();
+    values.extend(of_grafana.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    // The longest name first: one may begin like another.
+    values.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    for (name, value) in values {
+        for form in [format!("${{{name}}}"), format!("${{{name}:regex}}"), format!("${name}")] {
+            query = query.replace(&form, &value);
+        }
+    }
+    assert!(!query.contains('$'), "{}: {query}", dashboard.name);
+    query
+}
+
+#[test]
+fn all_that_varies_is_substituted() {
+    for dashboard in all() {
+        for (_, query) in questions(&dashboard) {
+            substituted(&dashboard, &query);
+        }
+    }
+    assert!(array(&Value::Null).is_empty());
+}

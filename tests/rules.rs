@@ -1,0 +1,206 @@
+//! The alert rules, the runbooks and the examples around them fit together. What the rules do is tested by `promtool` (`tests/rules/`)
+//! and by a real Prometheus (`tests/alerting/`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_yaml::Value;
+
+/// The alerts, whose names routes and runbooks rely on, and how urgent they are: `critical` pages somebody, `warning` is a ticket.
+const ALERTS: [(&str, &str); 15] = [
+    ("LaafficAccountBlocked", "critical"),
+    ("LaafficApiErrors", "warning"),
+    ("LaafficApiSlow", "warning"),
+    ("LaafficClockSkew", "warning"),
+    ("LaafficExporterAbsent", "critical"),
+    ("LaafficExporterDown", "critical"),
+    ("LaafficExporterFdsLow", "warning"),
+    ("LaafficExporterOverBudget", "warning"),
+    ("LaafficExporterReloadFailed", "warning"),
+    ("LaafficRedialFlowExecutionException", "critical"),
+    ("LaafficRedialFlowNotRefreshed", "warning"),
+    ("LaafficRedialFlowOverdue", "warning"),
+    ("LaafficRedialFlowPendingTooLong", "warning"),
+    ("LaafficRedialFlowRejected", "warning"),
+    ("LaafficRedialNodeExecutionException", "warning"),
+];
+
+fn yaml(path: impl AsRef<Path>) -> Value {
+    serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The rules of a file, in order.
+fn rules(path: &str) -> Vec<Value> {
+    let groups = yaml(path)["groups"].as_sequence().unwrap().clone();
+    let rules = groups.iter().map(|group| group["rules"].as_sequence().unwrap());
+    rules.flatten().cloned().collect()
+}
+
+fn alerts() -> BTreeMap<String, Value> {
+    let rules = rules("deploy/prometheus/rules/laaffic-alerts.yml");
+    let count = rules.len();
+    let by_name: BTreeMap<_, _> = rules
+        .into_iter()
+        .map(|rule| (rule["alert"].as_str().unwrap().to_owned(), rule))
+        .collect();
+    assert_eq!(by_name.len(), count, "an alert is there twice");
+    by_name
+}
+
+#[test]
+fn the_alerts_have_the_names_and_severities_that_others_rely_on() {
+    let alerts = alerts();
+    let found: Vec<_> = alerts
+        .iter()
+        .map(|(name, rule)| (name.as_str(), rule["labels"]["severity"].as_str().unwrap()))
+        .collect();
+    assert_eq!(found, ALERTS);
+}
+
+#[test]
+fn every_alert_says_what_it_is_what_to_do_and_where_to_read_on() {
+    for (name, rule) in alerts() {
+        let annotation = |key: &str| rule["annotations"][key].as_str().unwrap_or_default().to_owned();
+        assert!(annotation("summary").len() > 20, "{name}");
+        assert!(annotation("description").len() > 80, "{name}");
+        assert!(
+            annotation("runbook_url").ends_with(&format!("/docs/runbooks/{name}.md")),
+            "{name}"
+        );
+        assert!(rule["for"].as_str().is_some(), "{name} fires at the first glimpse");
+        // Those about a flow say which, and lead to its dashboard.
+        if name.starts_with("LaafficRedial") {
+            let text = annotation("summary") + &annotation("description");
+            for part in [
+                "$labels.name",
+                "$labels.key_id",
+                "laaffic-exporter query",
+                "/d/laaffic-redial-flow?",
+            ] {
+                assert!(
+                    text.contains(part)
+                        || rule["annotations"]
+                            .as_mapping()
+                            .unwrap()
+                            .values()
+                            .any(|value| value.as_str().unwrap().contains(part)),
+                    "{name} lacks {part}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_a_unit_test_and_no_runbook_is_left_over() {
+    let pages: BTreeSet<_> = fs::read_dir("docs/runbooks")
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name != "README")
+        .collect();
+    assert_eq!(pages, ALERTS.map(|(name, _)| name.to_owned()).into());
+    let index = fs::read_to_string("docs/runbooks/README.md").unwrap();
+    let mut tested = BTreeSet::new();
+    for file in fs::read_dir("tests/rules").unwrap() {
+        let file = yaml(file.unwrap().path());
+        for test in file["tests"].as_sequence().unwrap() {
+            for case in test["alert_rule_test"].as_sequence().into_iter().flatten() {
+                let fires = case["exp_alerts"]
+                    .as_sequence()
+                    .is_some_and(|alerts| !alerts.is_empty());
+                tested.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
+            }
+        }
+    }
+    for (name, severity) in ALERTS {
+        let page = fs::read_to_string(format!("docs/runbooks/{name}.md")).unwrap();
+        for part in ["## Meaning", "## Impact", "## Diagnosis", "## Cure"] {
+            assert!(page.contains(part), "docs/runbooks/{name}.md has no {part}");
+        }
+        assert!(
+            index
+                .lines()
+                .any(|line| line.contains(&format!("({name}.md)")) && line.contains(severity)),
+            "docs/runbooks/README.md lacks {name}"
+        );
+        for fires in [true, false] {
+            assert!(
+                tested.contains(&(name.to_owned(), fires)),
+                "no unit test in which {name} {}",
+                if fires { "fires" } else { "stays silent" }
+            );
+        }
+    }
+}
+
+#[test]
+fn routes_and_inhibitions_name_alerts_that_exist() {
+    let text = fs::read_to_string("deploy/alertmanager/alertmanager.yml").unwrap();
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+    for word in words.filter(|word| word.starts_with("Laaffic")) {
+        let known = ALERTS.iter().any(|(name, _)| *name == word);
+        // A pattern names the beginning that some have in common.
+        let group = ALERTS.iter().filter(|(name, _)| name.starts_with(word)).count() > 1;
+        assert!(known || group, "alertmanager.yml speaks of {word}");
+    }
+}
+
+#[test]
+fn what_compose_starts_together_fits_together() {
+    let compose = yaml("deploy/compose/compose.yaml");
+    let services = compose["services"].as_mapping().unwrap();
+    let names: BTreeSet<_> = services.keys().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        BTreeSet::from(["laaffic-exporter", "prometheus", "alertmanager", "grafana"])
+    );
+    let folder = Path::new("deploy/compose");
+    let mut inside = BTreeMap::new();
+    for service in services.values() {
+        for volume in service["volumes"].as_sequence().into_iter().flatten() {
+            let [host, path, _] = volume.as_str().unwrap().split(':').collect::<Vec<_>>()[..] else {
+                panic!("{volume:?}")
+            };
+            assert!(folder.join(host).is_dir(), "{host}");
+            inside.insert(path.to_owned(), host.to_owned());
+        }
+        // A version that others have tried, not whatever is the newest on that day.
+        if let Some(image) = service["image"].as_str() {
+            assert!(
+                image
+                    .rsplit_once(":v")
+                    .or(image.rsplit_once(':'))
+                    .is_some_and(|(_, tag)| tag.contains('.')),
+                "{image}"
+            );
+        }
+    }
+    assert!(folder.join("Dockerfile").is_file());
+    assert!(Path::new("deploy/prometheus/prometheus.yml").is_file() && inside.contains_key("/etc/prometheus"));
+    assert!(Path::new("deploy/alertmanager/alertmanager.yml").is_file() && inside.contains_key("/etc/alertmanager"));
+
+    let prometheus = yaml("deploy/prometheus/prometheus.yml");
+    assert_eq!(prometheus["scrape_configs"][0]["job_name"], "laaffic-exporter");
+    for file in prometheus["rule_files"].as_sequence().unwrap() {
+        let pattern = file.as_str().unwrap();
+        assert!(
+            pattern.starts_with("rules/"),
+            "{pattern} is where the rules are on a host, not in the container"
+        );
+    }
+    let provider = &yaml("grafana/provisioning/dashboards/laaffic.yaml")["providers"][0];
+    assert!(inside.contains_key(provider["options"]["path"].as_str().unwrap()));
+    let source = &yaml("grafana/provisioning/datasources/prometheus.yaml")["datasources"][0];
+    assert_eq!(
+        (&source["type"], &source["url"]),
+        (&"prometheus".into(), &"http://localhost:9090".into())
+    );
+}

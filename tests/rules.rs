@@ -14,12 +14,13 @@ use std::path::Path;
 use serde_yaml::Value;
 
 /// The alerts, whose names routes and runbooks rely on, and how urgent they are: `critical` pages somebody, `warning` is a ticket.
-const ALERTS: [(&str, &str); 15] = [
+const ALERTS: [(&str, &str); 16] = [
     ("LaafficAccountBlocked", "critical"),
     ("LaafficApiErrors", "warning"),
     ("LaafficApiSlow", "warning"),
     ("LaafficClockSkew", "warning"),
     ("LaafficExporterAbsent", "critical"),
+    ("LaafficExporterCrashLooping", "warning"),
     ("LaafficExporterDown", "critical"),
     ("LaafficExporterFdsLow", "warning"),
     ("LaafficExporterOverBudget", "warning"),

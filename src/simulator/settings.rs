@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::fault::Trouble;
-use super::life::Plan;
+use super::life::{FlowState, Plan};
 use super::page::Manner;
 
 /// Everything that is fixed at the start. [`Settings::default`] is a vendor without accounts, in real time, without latency.
@@ -92,6 +92,16 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// A flow that stays in this state, in the documented form.
+    pub fn still(key_id: u64, state: FlowState) -> Self {
+        Self {
+            key_id,
+            plan: Plan::Still(Box::new(state)),
+            manner: Some(Manner::default()),
+            trouble: None,
+        }
+    }
+
     /// A flow that the seed decides all about.
     pub fn seeded(key_id: u64) -> Self {
         Self {

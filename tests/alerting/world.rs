@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::simulator::{Account, Flow, FlowState, Manner, Plan, Settings, Simulator};
+use laaffic_exporter::simulator::{Account, Flow, FlowState, Settings, Simulator};
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -115,12 +115,7 @@ impl World {
 
 /// A vendor whose flows are all in progress and stay so.
 async fn played_vendor() -> Simulator {
-    let flow = |key_id| Flow {
-        key_id,
-        plan: Plan::Still(Box::new(FlowState::with_nodes(1, &[2, 1, 0]))),
-        manner: Some(Manner::default()),
-        ..Flow::default()
-    };
+    let flow = |key_id| Flow::still(key_id, FlowState::with_nodes(1, &[2, 1, 0]));
     let settings = Settings {
         accounts: vec![Account {
             name: ACCOUNT.to_owned(),

@@ -9,7 +9,7 @@ use laaffic_exporter::api::{Error, MAX_BODY_BYTES};
 use laaffic_exporter::clock::SystemClock;
 use laaffic_exporter::config::HttpClient;
 use laaffic_exporter::model::{ApiCode, Outcome};
-use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Manner, Plan, Scope, Settings, Simulator, Trouble};
+use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Scope, Settings, Simulator, Trouble};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -18,12 +18,7 @@ use super::upstream::{
 };
 
 async fn simulator() -> Simulator {
-    let flow = Flow {
-        key_id: 12,
-        plan: Plan::Still(Box::new(FlowState::with_nodes(1, &[2, 1, 0]))),
-        manner: Some(Manner::default()),
-        ..Flow::default()
-    };
+    let flow = Flow::still(12, FlowState::with_nodes(1, &[2, 1, 0]));
     let account = Account {
         name: "main".to_owned(),
         api_key: API_KEY.to_owned(),

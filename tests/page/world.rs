@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::simulator::{Account, Flow, FlowState, Manner, Plan, Settings, Simulator};
+use laaffic_exporter::simulator::{Account, Flow, FlowState, Settings, Simulator};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -26,12 +26,7 @@ impl World {
     /// Flows in progress with these names, numbered from 1, asked for every half second; all of them have been asked for.
     pub(crate) async fn start(names: &[String]) -> Self {
         let keys = 1..=names.len() as u64;
-        let flow = |key_id| Flow {
-            key_id,
-            plan: Plan::Still(Box::new(FlowState::with_nodes(1, &[2, 1, 0]))),
-            manner: Some(Manner::default()),
-            ..Flow::default()
-        };
+        let flow = |key_id| Flow::still(key_id, FlowState::with_nodes(1, &[2, 1, 0]));
         let settings = Settings {
             accounts: vec![Account {
                 name: "main".to_owned(),

@@ -14,7 +14,7 @@ use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource
 use laaffic_exporter::metrics::{Activity, Exposition, Format, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
 use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
-use laaffic_exporter::simulator::{self, Fault, Flow, FlowState, Manner, Plan, Scope, Settings, Trouble, Vendor};
+use laaffic_exporter::simulator::{self, Fault, Flow, FlowState, Scope, Settings, Trouble, Vendor};
 use laaffic_exporter::store::{Policy, Store};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -112,12 +112,7 @@ pub(crate) fn still(key_id: u64) -> Flow {
 
 /// A flow that stays in this status, with three nodes, in the documented form.
 pub(crate) fn with_status(key_id: u64, status: i64) -> Flow {
-    Flow {
-        key_id,
-        plan: Plan::Still(Box::new(FlowState::with_nodes(status, &[2, 1, 0]))),
-        manner: Some(Manner::default()),
-        ..Flow::default()
-    }
+    Flow::still(key_id, FlowState::with_nodes(status, &[2, 1, 0]))
 }
 
 /// A fault at the vendor, of all its accounts.

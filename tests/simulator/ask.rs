@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use laaffic_exporter::clock::Clock;
-use laaffic_exporter::simulator::{Account, Flow, FlowState, Manner, Plan, Settings, Simulator};
+use laaffic_exporter::simulator::{Account, Flow, FlowState, Manner, Settings, Simulator};
 use md5::{Digest, Md5};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -35,10 +35,8 @@ pub(crate) fn account(flows: Vec<Flow>) -> Account {
 /// A flow in progress with three nodes, for ever.
 pub(crate) fn still(key_id: u64, manner: Manner) -> Flow {
     Flow {
-        key_id,
-        plan: Plan::Still(Box::new(FlowState::with_nodes(1, &[2, 1, 0]))),
         manner: Some(manner),
-        ..Flow::default()
+        ..Flow::still(key_id, FlowState::with_nodes(1, &[2, 1, 0]))
     }
 }
 

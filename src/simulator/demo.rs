@@ -149,8 +149,8 @@ pub fn demo_accounts() -> [DemoAccount; 4] {
             name: "travel",
             api_key: "demoTrv3",
             api_secret: "demo-secret-of-travel",
-            // Less than its flows ask for.
-            rate_limit: 0.5,
+            // Less than its flows ask for, even when all of them are completed.
+            rate_limit: 0.2,
             flows: &TRAVEL,
             refused: false,
         },

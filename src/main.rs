@@ -73,10 +73,10 @@ fn run(cli: Cli) -> Result<()> {
         log,
         command,
     } = cli;
+    logging::init(log).context("logging cannot be started")?;
     if config.check {
         return check(&config, &web);
     }
-    logging::init(log).context("logging cannot be started")?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -119,7 +119,9 @@ fn load(arguments: &ConfigArgs) -> Result<config::Config> {
 }
 
 fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
-    let config = load(arguments)?;
+    let mut file = ConfigFile::new(&arguments.file);
+    let config = file.load()?;
+    file.warn_of_open_files(&config);
     if let Some(file) = &web.config_file {
         web_config::load(file)?;
     }
@@ -141,6 +143,7 @@ async fn export(arguments: &ConfigArgs, web: &WebArgs, clock: SharedClock) -> Re
     );
     let mut file = ConfigFile::new(&arguments.file);
     let config = file.load()?;
+    file.warn_of_open_files(&config);
     let listeners = listeners(web)?;
     let reloads = Reloads {
         file,

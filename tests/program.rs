@@ -9,9 +9,10 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -74,10 +75,12 @@ const MISTAKES: [&str; 3] = [
     "config.yaml:8:39: accounts[0].flows[1].key_id: ",
 ];
 
-/// A folder with this as its `config.yaml`.
+/// A folder with this as its `config.yaml`, which nobody else may read: it holds secrets.
 fn folder(config: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("config.yaml"), config).unwrap();
+    let path = folder.path().join("config.yaml");
+    fs::write(&path, config).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     folder
 }
 

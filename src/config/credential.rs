@@ -71,7 +71,7 @@ impl Credential {
                 Some(text) => self
                     .usage
                     .check(&text)
-                    .map(SecretSource::Value)
+                    .map(SecretSource::Environment)
                     .map_err(|error| format!("{} {error}; {}", described(&found.value), advice(&error))),
             }
         };

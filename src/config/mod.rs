@@ -8,6 +8,7 @@
 
 mod credential;
 mod duration;
+mod exposure;
 mod file;
 mod flow;
 mod http_client;
@@ -26,6 +27,8 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::duration::{DurationError, PrometheusDuration, parse_duration};
+pub(crate) use self::exposure::warn_of_open_file;
+pub use self::exposure::warn_of_open_files;
 pub(crate) use self::identity::{Identity, readable_by_everyone};
 pub use self::problem::{LoadError, Position, Problem};
 pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};

@@ -9,6 +9,7 @@ use clap::Parser as _;
 use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
+use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::listen::listen;
 use laaffic_exporter::reload::ConfigFile;
@@ -104,7 +105,8 @@ fn run(cli: Cli) -> Result<()> {
                     Some(file) => web_config::load(file)?.tls.is_some(),
                     None => false,
                 };
-                healthcheck(address, tls, arguments.timeout).await
+                let http = arguments.http_config_file.as_deref().map(HttpConfig::load);
+                healthcheck(address, tls, http.transpose()?.as_ref(), arguments.timeout).await
             }
             Some(Command::Simulate(arguments)) => demo::simulate(&arguments, clock, stdout()).await,
         }

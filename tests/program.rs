@@ -42,6 +42,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("demo", "--seed"),
     ("simulate", "--address"),
     ("healthcheck", "--timeout"),
+    ("healthcheck", "--http.config.file"),
 ];
 
 /// How long a stop may take.

@@ -1,4 +1,4 @@
-//! The keys of one secret: `X`, `X_file` and `X_env`, exactly one of which must be given.
+//! The keys of one secret: `X`, `X_file` and, where there is one, `X_env`; exactly one of them must be given.
 //!
 //! What stands under `X` is never repeated in a problem, nor is what the environment or the file holds.
 
@@ -10,7 +10,9 @@ use super::yaml::Stop;
 
 /// A secret on its way from the file: which of its keys were given, and what they led to.
 pub(super) struct Credential {
-    keys: [&'static str; 3],
+    value: &'static str,
+    file: &'static str,
+    variable: Option<&'static str>,
     usage: SecretUse,
     given: Vec<Located<&'static str>>,
     source: Option<SecretSource>,
@@ -18,12 +20,31 @@ pub(super) struct Credential {
 
 impl Credential {
     /// A secret with these keys: for the value, for a file, for an environment variable.
-    pub(super) fn new(keys: [&'static str; 3], usage: SecretUse) -> Self {
+    pub(super) fn new([value, file, variable]: [&'static str; 3], usage: SecretUse) -> Self {
         Self {
-            keys,
+            variable: Some(variable),
+            ..Self::of_value_or_file([value, file], usage)
+        }
+    }
+
+    /// A secret with these keys: for the value, for a file.
+    pub(super) fn of_value_or_file([value, file]: [&'static str; 2], usage: SecretUse) -> Self {
+        Self {
+            value,
+            file,
+            variable: None,
             usage,
             given: Vec::new(),
             source: None,
+        }
+    }
+
+    /// Its keys, in a sentence.
+    fn keys(&self) -> String {
+        let (value, file) = (self.value, self.file);
+        match self.variable {
+            Some(variable) => format!("{value}, {file} and {variable}"),
+            None => format!("{value} and {file}"),
         }
     }
 
@@ -34,8 +55,8 @@ impl Credential {
         key: Located<&'static str>,
         around: &Surroundings<'_>,
     ) -> Result<bool, Stop> {
-        let [value, file, variable] = self.keys;
-        if ![value, file, variable].contains(&key.value) {
+        let (value, file) = (self.value, self.file);
+        if ![Some(value), Some(file), self.variable].contains(&Some(key.value)) {
             return Ok(false);
         }
         self.given.push(key);
@@ -84,14 +105,14 @@ impl Credential {
 
     /// The secret's source, after all keys of the mapping that begins at `start` are read.
     pub(super) fn finish(self, walk: &mut Walk<'_>, start: Position) -> Option<SecretSource> {
-        let [value, file, variable] = self.keys;
+        let keys = self.keys();
         match self.given.as_slice() {
-            [] => walk.problem(start, format!("no {value}; give one of {value}, {file} and {variable}")),
+            [] => walk.problem(start, format!("no {}; give one of {keys}", self.value)),
             [_] => return self.source,
             [first, second, ..] => walk.problem(
                 second.at,
                 format!(
-                    "{} and {} are both given; keep exactly one of {value}, {file} and {variable}",
+                    "{} and {} are both given; keep exactly one of {keys}",
                     first.value, second.value
                 ),
             ),

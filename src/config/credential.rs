@@ -1,11 +1,13 @@
 //! The keys of one secret: `X`, `X_file` and, where there is one, `X_env`; exactly one of them must be given.
 //!
-//! What stands under `X` is never repeated in a problem, nor is what the environment or the file holds.
+//! What stands under `X` is never repeated in a problem, nor is what the environment or the file holds. A file or a variable is named only
+//! where its name looks like one.
 
 use super::file::Surroundings;
 use super::problem::Position;
 use super::secret::{SecretError, SecretSource, SecretUse};
 use super::walk::{Located, Walk};
+use super::wording;
 use super::yaml::Stop;
 
 /// A secret on its way from the file: which of its keys were given, and what they led to.
@@ -81,7 +83,11 @@ impl Credential {
             let path = around.path(&found.value);
             match self.usage.read_file(&path) {
                 Ok(_) => Ok(SecretSource::File(path)),
-                Err(error) => Err(format!("{} {error}; {}", path.display(), advice(&error))),
+                Err(error) => Err(format!(
+                    "{} {error}; {}",
+                    wording::file(&found.value, &path),
+                    advice(&error)
+                )),
             }
         } else {
             match around.variable(&found.value) {

@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::file::Surroundings;
 use super::walk::{Located, Walk};
-use super::wording::quote;
+use super::wording::{file, quote};
 use super::yaml::Stop;
 use super::{ClientTls, HttpClient, Secret};
 
@@ -188,12 +188,12 @@ fn readable_file(walk: &mut Walk<'_>, around: &Surroundings<'_>) -> Result<Optio
     };
     let path = around.path(&text.value);
     // A folder can be opened, but not read.
-    match File::open(&path).and_then(|mut file| file.read(&mut [0])) {
+    match File::open(&path).and_then(|mut opened| opened.read(&mut [0])) {
         Ok(_) => Ok(Some(path)),
         Err(error) => {
             let message = format!(
                 "{} cannot be read: {error}; check the path and the permissions",
-                path.display()
+                file(&text.value, &path)
             );
             walk.problem(text.at, message);
             Ok(None)

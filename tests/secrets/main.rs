@@ -7,7 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod broken;
+mod commands;
 #[allow(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../common/mod.rs"]
 mod common;
+mod crash;
+mod echo;
+mod marks;
 mod open_files;
+mod printed;
+mod running;
+mod world;

@@ -9,6 +9,7 @@
 
 mod clients;
 mod conformance;
+mod files;
 mod healthcheck;
 mod passwords;
 mod pki;

@@ -217,8 +217,16 @@ pub struct CheckArgs {
 }
 
 /// Flags of `healthcheck`.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct HealthcheckArgs {
+    /// File with the password or the client certificate that the exporter wants, as of Prometheus' http_config.
+    #[arg(
+        long = "http.config.file",
+        env = "LAAFFIC_EXPORTER_HTTP_CONFIG_FILE",
+        value_name = "PATH"
+    )]
+    pub http_config_file: Option<PathBuf>,
+
     /// How long to wait for the answer.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
     pub timeout: Duration,

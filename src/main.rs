@@ -9,6 +9,7 @@ use clap::Parser as _;
 use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
+use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::listen::listen;
 use laaffic_exporter::reload::ConfigFile;
@@ -73,10 +74,10 @@ fn run(cli: Cli) -> Result<()> {
         log,
         command,
     } = cli;
+    logging::init(log).context("logging cannot be started")?;
     if config.check {
         return check(&config, &web);
     }
-    logging::init(log).context("logging cannot be started")?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -104,7 +105,8 @@ fn run(cli: Cli) -> Result<()> {
                     Some(file) => web_config::load(file)?.tls.is_some(),
                     None => false,
                 };
-                healthcheck(address, tls, arguments.timeout).await
+                let http = arguments.http_config_file.as_deref().map(HttpConfig::load);
+                healthcheck(address, tls, http.transpose()?.as_ref(), arguments.timeout).await
             }
             Some(Command::Simulate(arguments)) => demo::simulate(&arguments, clock, stdout()).await,
         }
@@ -119,7 +121,9 @@ fn load(arguments: &ConfigArgs) -> Result<config::Config> {
 }
 
 fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
-    let config = load(arguments)?;
+    let mut file = ConfigFile::new(&arguments.file);
+    let config = file.load()?;
+    file.warn_of_open_files(&config);
     if let Some(file) = &web.config_file {
         web_config::load(file)?;
     }
@@ -141,6 +145,7 @@ async fn export(arguments: &ConfigArgs, web: &WebArgs, clock: SharedClock) -> Re
     );
     let mut file = ConfigFile::new(&arguments.file);
     let config = file.load()?;
+    file.warn_of_open_files(&config);
     let listeners = listeners(web)?;
     let reloads = Reloads {
         file,

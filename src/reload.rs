@@ -69,6 +69,11 @@ impl ConfigFile {
         config::parse_bytes(&content, &self.path, &|name| std::env::var(name).ok())
     }
 
+    /// Warns of each file with a secret of `config`, which was loaded from this file, that every user of the host may read.
+    pub fn warn_of_open_files(&self, config: &Config) {
+        config::warn_of_open_files(config, &self.path);
+    }
+
     /// Whether the file's content is not the one that was tried last. A file that cannot be read is none: it may be in the middle of
     /// being replaced.
     fn changed(&self) -> bool {
@@ -199,9 +204,10 @@ impl Reloader {
         let mut file = self.file.clone();
         let clock = Arc::clone(&self.clock);
         let prepare = move || {
-            let plan = file.load().map_err(ReloadError::Load);
-            let plan =
-                plan.and_then(|config| Plan::new(config, &clock, &poll::over_network).map_err(ReloadError::Poll));
+            let plan = file.load().map_err(ReloadError::Load).and_then(|config| {
+                file.warn_of_open_files(&config);
+                Plan::new(config, &clock, &poll::over_network).map_err(ReloadError::Poll)
+            });
             (file, plan)
         };
         // Checking reads files, and a large configuration takes its time.

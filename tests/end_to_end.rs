@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "shared with other tests, which use more of it")]
 mod common;
 #[path = "common/prometheus.rs"]
 mod prometheus;

@@ -7,16 +7,18 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "shared with other tests, which use more of it")]
 mod common;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
 use common::{Ended, Process, ask, exporter, get, run, wait_for};
-use laaffic_exporter::simulator::{CUSTOMER_TEXT_MARKER, demo_accounts};
+use laaffic_exporter::simulator::demo_accounts;
 use reqwest::Method;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -41,6 +43,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("demo", "--seed"),
     ("simulate", "--address"),
     ("healthcheck", "--timeout"),
+    ("healthcheck", "--http.config.file"),
 ];
 
 /// How long a stop may take.
@@ -74,10 +77,12 @@ const MISTAKES: [&str; 3] = [
     "config.yaml:8:39: accounts[0].flows[1].key_id: ",
 ];
 
-/// A folder with this as its `config.yaml`.
+/// A folder with this as its `config.yaml`, which nobody else may read: it holds secrets.
 fn folder(config: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("config.yaml"), config).unwrap();
+    let path = folder.path().join("config.yaml");
+    fs::write(&path, config).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     folder
 }
 
@@ -594,8 +599,8 @@ fn logfmt(line: &str) -> Option<Vec<(String, String)>> {
     Some(pairs)
 }
 
-/// Everything that a demo in full swing lets out, at the most talkative level: its log, and its other outlets as one text.
-async fn everything_let_out(format: &str) -> (String, String) {
+/// What a demo in full swing logs at the most talkative level.
+async fn log_of_a_demo(format: &str) -> String {
     let demo = demo(["--log.level=debug", "--log.format", format]);
     // The introduction says the address in either log format.
     let base = wait_for("the demo to introduce itself", async || {
@@ -617,39 +622,15 @@ async fn everything_let_out(format: &str) -> (String, String) {
         }
     })
     .await;
-    let mut outlets = get(&metrics).await.body;
-    let openmetrics = ask(
-        Method::GET,
-        &metrics,
-        Some("application/openmetrics-text;version=1.0.0"),
-    )
-    .await;
-    outlets.push_str(&openmetrics.unwrap().body);
-    for path in ["/", "/-/ready", "/-/healthy", "/no-such-page"] {
-        let answer = get(&format!("{base}{path}")).await;
-        outlets.push_str(&format!("{:?}{}", answer.headers, answer.body));
-    }
     demo.signal("TERM");
     let ended = demo.ended().await;
     assert_eq!(ended.code, Some(0));
-    outlets.push_str(&ended.stdout);
-    (ended.stderr, outlets)
-}
-
-fn lets_out_no_secret(text: &str) {
-    for account in demo_accounts() {
-        for secret in [account.api_key, account.api_secret] {
-            assert!(!text.contains(secret), "{secret} is in {text}");
-        }
-    }
-    assert!(!text.contains(CUSTOMER_TEXT_MARKER), "a customer's text is in {text}");
+    ended.stderr
 }
 
 #[tokio::test]
-async fn the_log_is_logfmt_and_tells_no_secret() {
-    let (log, outlets) = everything_let_out("logfmt").await;
-    lets_out_no_secret(&log);
-    lets_out_no_secret(&outlets);
+async fn the_log_is_logfmt() {
+    let log = log_of_a_demo("logfmt").await;
     assert!(log.contains("level=debug"));
     for line in log.lines() {
         let pairs = logfmt(line).unwrap_or_else(|| panic!("not logfmt: {line}"));
@@ -661,10 +642,8 @@ async fn the_log_is_logfmt_and_tells_no_secret() {
 }
 
 #[tokio::test]
-async fn the_log_is_json_and_tells_no_secret() {
-    let (log, outlets) = everything_let_out("json").await;
-    lets_out_no_secret(&log);
-    lets_out_no_secret(&outlets);
+async fn the_log_is_json() {
+    let log = log_of_a_demo("json").await;
     assert!(log.contains("\"DEBUG\""));
     for line in log.lines() {
         let entry: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -990,13 +969,6 @@ async fn check_live_gives_a_verdict_for_every_flow() {
         live.stdout
     );
     assert!(live.stderr.contains("of 32 flows would not work"), "{}", live.stderr);
-    for secret in demo_accounts()
-        .map(|account| account.api_key)
-        .into_iter()
-        .chain(["demo-secret"])
-    {
-        assert!(!live.stdout.contains(secret) && !live.stderr.contains(secret));
-    }
 }
 
 #[tokio::test]

@@ -14,5 +14,6 @@ mod wire;
 pub use self::client::{Client, ClockOffset, Credentials, Exchange, MAX_BODY_BYTES};
 pub use self::error::{Error, Interruption};
 pub use self::sign::sign;
+pub(crate) use self::transport::with_tls;
 pub use self::transport::{ClientError, Network, Transport, use_ring};
 pub use self::wire::{FlowPage, Node, decode};

@@ -90,7 +90,8 @@ pub fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-fn with_tls(
+/// Adds what `tls` says; where TLS is not `needed`, a host without authorities will do.
+pub(crate) fn with_tls(
     mut builder: reqwest::ClientBuilder,
     tls: &ClientTls,
     needed: bool,
@@ -102,8 +103,8 @@ fn with_tls(
             return Err(unusable(path, "PEM certificates"));
         }
         builder = builder.tls_certs_only(authorities);
-    } else if !needed {
-        // Without this the host's authorities are loaded, which a minimal container may not have, and plain HTTP does not need.
+    } else if !needed || tls.insecure_skip_verify {
+        // Without this the host's authorities are loaded, which a minimal container may not have, and which are not asked here.
         builder = builder.tls_certs_only([]);
     }
     if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {

@@ -1,16 +1,20 @@
-//! The keys of one secret: `X`, `X_file` and `X_env`, exactly one of which must be given.
+//! The keys of one secret: `X`, `X_file` and, where there is one, `X_env`; exactly one of them must be given.
 //!
-//! What stands under `X` is never repeated in a problem, nor is what the environment or the file holds.
+//! What stands under `X` is never repeated in a problem, nor is what the environment or the file holds. A file or a variable is named only
+//! where its name looks like one.
 
 use super::file::Surroundings;
 use super::problem::Position;
 use super::secret::{SecretError, SecretSource, SecretUse};
 use super::walk::{Located, Walk};
+use super::wording;
 use super::yaml::Stop;
 
 /// A secret on its way from the file: which of its keys were given, and what they led to.
 pub(super) struct Credential {
-    keys: [&'static str; 3],
+    value: &'static str,
+    file: &'static str,
+    variable: Option<&'static str>,
     usage: SecretUse,
     given: Vec<Located<&'static str>>,
     source: Option<SecretSource>,
@@ -18,12 +22,31 @@ pub(super) struct Credential {
 
 impl Credential {
     /// A secret with these keys: for the value, for a file, for an environment variable.
-    pub(super) fn new(keys: [&'static str; 3], usage: SecretUse) -> Self {
+    pub(super) fn new([value, file, variable]: [&'static str; 3], usage: SecretUse) -> Self {
         Self {
-            keys,
+            variable: Some(variable),
+            ..Self::of_value_or_file([value, file], usage)
+        }
+    }
+
+    /// A secret with these keys: for the value, for a file.
+    pub(super) fn of_value_or_file([value, file]: [&'static str; 2], usage: SecretUse) -> Self {
+        Self {
+            value,
+            file,
+            variable: None,
             usage,
             given: Vec::new(),
             source: None,
+        }
+    }
+
+    /// Its keys, in a sentence.
+    fn keys(&self) -> String {
+        let (value, file) = (self.value, self.file);
+        match self.variable {
+            Some(variable) => format!("{value}, {file} and {variable}"),
+            None => format!("{value} and {file}"),
         }
     }
 
@@ -34,8 +57,8 @@ impl Credential {
         key: Located<&'static str>,
         around: &Surroundings<'_>,
     ) -> Result<bool, Stop> {
-        let [value, file, variable] = self.keys;
-        if ![value, file, variable].contains(&key.value) {
+        let (value, file) = (self.value, self.file);
+        if ![Some(value), Some(file), self.variable].contains(&Some(key.value)) {
             return Ok(false);
         }
         self.given.push(key);
@@ -60,7 +83,11 @@ impl Credential {
             let path = around.path(&found.value);
             match self.usage.read_file(&path) {
                 Ok(_) => Ok(SecretSource::File(path)),
-                Err(error) => Err(format!("{} {error}; {}", path.display(), advice(&error))),
+                Err(error) => Err(format!(
+                    "{} {error}; {}",
+                    wording::file(&found.value, &path),
+                    advice(&error)
+                )),
             }
         } else {
             match around.variable(&found.value) {
@@ -71,7 +98,7 @@ impl Credential {
                 Some(text) => self
                     .usage
                     .check(&text)
-                    .map(SecretSource::Value)
+                    .map(SecretSource::Environment)
                     .map_err(|error| format!("{} {error}; {}", described(&found.value), advice(&error))),
             }
         };
@@ -84,14 +111,14 @@ impl Credential {
 
     /// The secret's source, after all keys of the mapping that begins at `start` are read.
     pub(super) fn finish(self, walk: &mut Walk<'_>, start: Position) -> Option<SecretSource> {
-        let [value, file, variable] = self.keys;
+        let keys = self.keys();
         match self.given.as_slice() {
-            [] => walk.problem(start, format!("no {value}; give one of {value}, {file} and {variable}")),
+            [] => walk.problem(start, format!("no {}; give one of {keys}", self.value)),
             [_] => return self.source,
             [first, second, ..] => walk.problem(
                 second.at,
                 format!(
-                    "{} and {} are both given; keep exactly one of {value}, {file} and {variable}",
+                    "{} and {} are both given; keep exactly one of {keys}",
                     first.value, second.value
                 ),
             ),

@@ -4,16 +4,22 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::file::Surroundings;
 use super::walk::{Located, Walk};
-use super::wording::quote;
+use super::wording::{file, quote};
 use super::yaml::Stop;
 use super::{ClientTls, HttpClient, Secret};
 
 const HTTP_CLIENT_KEYS: [&str; 2] = ["proxy_url", "tls_config"];
-const TLS_KEYS: [&str; 4] = ["ca_file", "cert_file", "key_file", "insecure_skip_verify"];
+const TLS_KEYS: [&str; 5] = [
+    "server_name",
+    "ca_file",
+    "cert_file",
+    "key_file",
+    "insecure_skip_verify",
+];
 const PROXY_SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
 /// Reads an account's `base_url`. It is repeated in no problem: before it is known to be one, it may hold a password.
@@ -89,7 +95,7 @@ pub(super) fn http_client(walk: &mut Walk<'_>, around: &Surroundings<'_>) -> Res
         }
         match key.value {
             "proxy_url" => client.proxy_url = proxy_url(walk)?,
-            _ => client.tls = tls(walk, around)?,
+            _ => client.tls = tls(walk, around, None)?,
         }
         Ok(())
     })?;
@@ -111,15 +117,29 @@ fn proxy_url(walk: &mut Walk<'_>) -> Result<Option<Secret>, Stop> {
     Ok(None)
 }
 
-fn tls(walk: &mut Walk<'_>, around: &Surroundings<'_>) -> Result<ClientTls, Stop> {
+/// Reads a `tls_config` block, with a `server_name` where there is a place for it.
+pub(super) fn tls(
+    walk: &mut Walk<'_>,
+    around: &Surroundings<'_>,
+    mut server_name: Option<&mut Option<String>>,
+) -> Result<ClientTls, Stop> {
+    let keys = match server_name {
+        Some(_) => &TLS_KEYS[..],
+        None => TLS_KEYS.get(1..).unwrap_or_default(),
+    };
     let mut tls = ClientTls::default();
     let mut cert: Option<Located<&str>> = None;
     let mut key_of_cert: Option<Located<&str>> = None;
-    walk.mapping(&TLS_KEYS, |walk, key| {
+    walk.mapping(keys, |walk, key| {
         if walk.absent()? {
             return Ok(());
         }
         match key.value {
+            "server_name" => {
+                if let Some(place) = &mut server_name {
+                    **place = read_server_name(walk)?;
+                }
+            }
             "ca_file" => tls.ca_file = readable_file(walk, around)?,
             "cert_file" => {
                 cert = Some(key);
@@ -145,6 +165,22 @@ fn tls(walk: &mut Walk<'_>, around: &Surroundings<'_>) -> Result<ClientTls, Stop
     Ok(tls)
 }
 
+fn read_server_name(walk: &mut Walk<'_>) -> Result<Option<String>, Stop> {
+    let Some(Located { value, at }) = walk.filled_text()? else {
+        return Ok(None);
+    };
+    match Host::parse(&value) {
+        Ok(Host::Domain(name)) => Ok(Some(name)),
+        Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => {
+            walk.problem(
+                at,
+                "this is not a host name; write a DNS name that the server's certificate has",
+            );
+            Ok(None)
+        }
+    }
+}
+
 /// Reads a path and tries the file, so that a wrong path is known at load and not at the first request.
 fn readable_file(walk: &mut Walk<'_>, around: &Surroundings<'_>) -> Result<Option<PathBuf>, Stop> {
     let Some(text) = walk.filled_text()? else {
@@ -152,12 +188,12 @@ fn readable_file(walk: &mut Walk<'_>, around: &Surroundings<'_>) -> Result<Optio
     };
     let path = around.path(&text.value);
     // A folder can be opened, but not read.
-    match File::open(&path).and_then(|mut file| file.read(&mut [0])) {
+    match File::open(&path).and_then(|mut opened| opened.read(&mut [0])) {
         Ok(_) => Ok(Some(path)),
         Err(error) => {
             let message = format!(
                 "{} cannot be read: {error}; check the path and the permissions",
-                path.display()
+                file(&text.value, &path)
             );
             walk.problem(text.at, message);
             Ok(None)

@@ -1,6 +1,7 @@
 //! Whether a file is still the one that was read.
 
 use std::fs::Metadata;
+use std::path::Path;
 use std::time::SystemTime;
 
 /// What changes when a file is written or replaced. Behind a symbolic link, as in a mounted Kubernetes secret, it is that of the
@@ -27,14 +28,21 @@ impl Identity {
     }
 }
 
-/// Whether any user of the host may read the file: a secret should not be in one.
+/// Whether any user of the host may read the file: a secret should not be in one. A folder on the way that is closed to others
+/// protects what is in it.
 #[cfg(unix)]
-pub(crate) fn readable_by_everyone(metadata: &Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::mode(metadata) & 0o004 != 0
+pub(crate) fn readable_by_everyone(path: &Path, metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    const READ_BY_OTHERS: u32 = 0o004;
+    const SEARCH_BY_OTHERS: u32 = 0o001;
+    let closed = |folder: &Path| std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & SEARCH_BY_OTHERS == 0);
+    metadata.mode() & READ_BY_OTHERS != 0
+        // Where the way cannot be found out, the file's own mode is what is known.
+        && !path.canonicalize().is_ok_and(|path| path.ancestors().skip(1).any(closed))
 }
 
 /// Whether any user of the host may read the file; not known here.
 #[cfg(not(unix))]
-pub(crate) fn readable_by_everyone(_: &Metadata) -> bool {
+pub(crate) fn readable_by_everyone(_: &Path, _: &Metadata) -> bool {
     false
 }

@@ -4,13 +4,16 @@
 //! stands, or one error that lists every problem of the file at once.
 //!
 //! [`load`] reads the file, [`parse`] takes its text: `yaml` makes values with positions of it, `walk` reads them as what they
-//! should be and collects problems, `file` with `flow`, `http_client` and `credential` knows which keys there are.
+//! should be and collects problems, `file` with `flow`, `http_client` and `credential` knows which keys there are. `http_config` is a
+//! file of its own, for the health check.
 
 mod credential;
 mod duration;
+mod exposure;
 mod file;
 mod flow;
 mod http_client;
+mod http_config;
 mod identity;
 mod problem;
 mod secret;
@@ -26,6 +29,9 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::duration::{DurationError, PrometheusDuration, parse_duration};
+pub(crate) use self::exposure::warn_of_open_file;
+pub use self::exposure::warn_of_open_files;
+pub use self::http_config::{BasicAuth, HttpConfig};
 pub(crate) use self::identity::{Identity, readable_by_everyone};
 pub use self::problem::{LoadError, Position, Problem};
 pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};
@@ -46,8 +52,13 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
 /// # Errors
 /// Where the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    read_file_of("--config.file", path)
+}
+
+/// Reads the file that this flag names.
+fn read_file_of(flag: &str, path: &Path) -> Result<Vec<u8>, LoadError> {
     std::fs::read(path).map_err(|error| {
-        let message = format!("cannot be read: {error}; name a readable configuration file with --config.file");
+        let message = format!("cannot be read: {error}; name a readable configuration file with {flag}");
         LoadError::new(path, vec![Problem::new(None, "", message)])
     })
 }
@@ -57,15 +68,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
 /// # Errors
 /// As [`parse`], and where the content is not UTF-8.
 pub fn parse_bytes(content: &[u8], path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, LoadError> {
-    match std::str::from_utf8(content) {
-        Ok(text) => parse(text, path, env),
-        Err(error) => {
-            let (before, _) = content.split_at_checked(error.valid_up_to()).unwrap_or_default();
-            let position = Position::after(&String::from_utf8_lossy(before));
-            let message = "this is not UTF-8 text; save the file as UTF-8";
-            Err(LoadError::new(path, vec![Problem::new(Some(position), "", message)]))
-        }
-    }
+    parse(text_of(content, path)?, path, env)
+}
+
+/// The content of the file at `path` as text.
+fn text_of<'c>(content: &'c [u8], path: &Path) -> Result<&'c str, LoadError> {
+    std::str::from_utf8(content).map_err(|error| {
+        let (before, _) = content.split_at_checked(error.valid_up_to()).unwrap_or_default();
+        let position = Position::after(&String::from_utf8_lossy(before));
+        let message = "this is not UTF-8 text; save the file as UTF-8";
+        LoadError::new(path, vec![Problem::new(Some(position), "", message)])
+    })
 }
 
 /// Checks the text of a configuration file, and the files and environment variables it names. `path` is where the text comes from:
@@ -120,7 +133,7 @@ pub struct HttpClient {
     pub tls: ClientTls,
 }
 
-/// TLS towards the upstream; paths are absolute or relative to the working directory by now.
+/// TLS towards a server; paths are absolute or relative to the working directory by now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientTls {
     /// PEM file of the authorities to trust instead of the system's.

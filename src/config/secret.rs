@@ -41,8 +41,10 @@ impl fmt::Display for Secret {
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
-    /// The value, from the configuration itself or from an environment variable read at load.
+    /// The value, from the configuration itself.
     Value(Secret),
+    /// The value of an environment variable, read at load.
+    Environment(Secret),
     /// A file whose content may change at any time; its trailing newline does not count.
     File(PathBuf),
 }

@@ -32,7 +32,7 @@ impl SecretReader {
     /// Where the file cannot be read or what it holds cannot be used: it may have changed since the configuration was checked.
     pub fn new(source: SecretSource, usage: SecretUse) -> Result<Self, SecretError> {
         Ok(Self(match source {
-            SecretSource::Value(secret) => Kind::Value(secret),
+            SecretSource::Value(secret) | SecretSource::Environment(secret) => Kind::Value(secret),
             SecretSource::File(path) => Kind::File(Mutex::new(WatchedFile::open(path, usage)?)),
         }))
     }

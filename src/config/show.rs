@@ -107,7 +107,7 @@ fn flow(flow: &FlowInfo) -> ShownFlow<'_> {
 
 fn source(value: &'static str, file: &'static str, source: &SecretSource) -> BTreeMap<&'static str, String> {
     let shown = match source {
-        SecretSource::Value(secret) => (value, secret.to_string()),
+        SecretSource::Value(secret) | SecretSource::Environment(secret) => (value, secret.to_string()),
         SecretSource::File(path) => (file, path.display().to_string()),
     };
     BTreeMap::from([shown])

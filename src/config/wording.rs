@@ -1,5 +1,7 @@
 //! How problems repeat what the file says.
 
+use std::path::Path;
+
 use super::yaml::Scalar;
 
 /// The longest text that a problem repeats, in characters: enough to recognise it by.
@@ -20,6 +22,17 @@ pub(super) fn quote(text: &str) -> String {
     match text.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
         None => format!("{text:?}"),
+    }
+}
+
+/// A file for a problem, where `path` is what `written` leads to. What does not look like a path may be a secret that was put under the
+/// wrong key, so it is not repeated.
+pub(super) fn file(written: &str, path: &Path) -> String {
+    let of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    if written.contains(['.', '/']) && written.bytes().all(of_path) {
+        path.display().to_string()
+    } else {
+        "the file named here".to_owned()
     }
 }
 
@@ -63,6 +76,17 @@ mod tests {
         assert_eq!(quote("a\n\"b\""), r#""a\n\"b\"""#);
         assert_eq!(quote(&"ü".repeat(60)), format!("\"{}\"", "ü".repeat(60)));
         assert_eq!(quote(&"ü".repeat(61)), format!("\"{}\"…", "ü".repeat(60)));
+    }
+
+    #[test]
+    fn only_what_looks_like_a_path_is_repeated() {
+        let path = Path::new("/etc/secret");
+        for written in ["secret.txt", "secrets/api_secret", "/etc/secret", "../secret"] {
+            assert_eq!(file(written, path), "/etc/secret");
+        }
+        for written in ["hunter2", "hunter2/+=", "hunter 2.", "hünter2."] {
+            assert_eq!(file(written, path), "the file named here");
+        }
     }
 
     #[test]

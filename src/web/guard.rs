@@ -37,7 +37,7 @@ impl Guard {
             limiter: live.rate_limit().and_then(limiter),
             passwords: Passwords::new(),
             // A bug in one page costs one answer, not the connection and what else it carries.
-            pages: pages.layer(CatchPanicLayer::new()),
+            pages: pages.layer(CatchPanicLayer::custom(|_| ended_in_a_bug())),
             live,
         }
     }
@@ -97,6 +97,12 @@ impl Guard {
         // A router is always ready, and has no error to give.
         pages.call(request).await.unwrap_or_else(|never| match never {})
     }
+}
+
+/// The log has the place of the bug already. What the panic says stays out of everything: nobody can say what it quotes.
+fn ended_in_a_bug() -> Response {
+    let sentence = "This page ended in a bug of the exporter; the log says where. Please report it.\n";
+    (StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
 }
 
 fn limiter(limit: RateLimit) -> Option<Limiter> {

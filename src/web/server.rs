@@ -47,8 +47,12 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// HTTP/2 requests at once on one connection.
 const MAX_STREAMS: u32 = 64;
 
-/// After an error of the system, such as too many open files, accepting pauses for this long.
-const PAUSE: Duration = Duration::from_millis(200);
+/// After an error of the system, such as too many open files, accepting pauses for this long: so that a connection that is sent away is
+/// gone, one that has just come in has asked, and a crowd is through before a scrape's patience is over.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Such an error is told once in this time. Where connections come and go, it comes and goes with them.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// The server of all listeners. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -74,7 +78,7 @@ impl Server {
     /// Serves a listener until the stop, and then whoever is being answered to the end.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
-        let mut failing = false;
+        let mut told: Option<Instant> = None;
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -85,17 +89,16 @@ impl Server {
                 Ok((stream, from)) => (stream, from.ip()),
                 Err(error) if is_about_one_connection(&error) => continue,
                 Err(error) => {
-                    if !failing {
+                    if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
                         tracing::error!(%error, "connections cannot be accepted, trying on");
+                        told = Some(Instant::now());
                     }
-                    failing = true;
                     // Where it is files that are lacking, this frees one.
                     self.connections.send_one_away();
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
-            failing = false;
             let place = tokio::select! {
                 () = stop.cancelled() => break,
                 place = self.connections.enter() => place,

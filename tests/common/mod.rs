@@ -3,7 +3,8 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -27,13 +28,29 @@ pub(crate) fn binary() -> PathBuf {
 
 /// The program with these arguments, and with none of the settings that the tests' own environment may hold.
 pub(crate) fn exporter<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = without_settings(Command::new(binary()));
+    command.args(arguments);
+    command
+}
+
+/// The program on a socket that is open already, as systemd passes it on: so its address is known, whatever the log says.
+pub(crate) fn exporter_on(listener: TcpListener) -> Command {
+    // The socket is file 3, and LISTEN_PID is the program's own number, which a shell keeps when it becomes it.
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --web.systemd-socket \"$@\"";
+    let mut command = without_settings(Command::new("sh"));
+    command
+        .args(["-c", script])
+        .arg(binary())
+        .stdin(OwnedFd::from(listener));
+    command
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("LAAFFIC_") {
             command.env_remove(name);
         }
     }
-    command.args(arguments);
     command
 }
 
@@ -61,9 +78,14 @@ pub(crate) struct Ended {
 
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Starts it with the standard input that the command says.
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let name = format!("{:?} {:?}", command.get_program(), Vec::from_iter(command.get_args()));
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -9,6 +9,8 @@
 
 mod clients;
 mod conformance;
+mod files;
+mod healthcheck;
 mod passwords;
 mod pki;
 mod pressure;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::routing::get;
-use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::stream;
 use reqwest::{Body, Client, StatusCode};

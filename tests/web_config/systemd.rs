@@ -8,7 +8,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::world::PATIENCE;
+use crate::program::{CONFIG, program};
+use crate::world::{Folder, PATIENCE};
 
 fn hears(socket: &UnixDatagram) -> String {
     let mut message = [0; 256];
@@ -45,6 +46,38 @@ async fn it_says_when_it_is_ready_that_it_is_well_and_that_it_stops() {
     end(program).await;
     let last = std::iter::repeat_with(|| hears(&socket)).find(|message| message != "WATCHDOG=1");
     assert_eq!(last.as_deref(), Some("STOPPING=1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_when_it_reloads_and_when_that_is_done_even_if_it_is_refused() {
+    let folder = Folder::new("");
+    folder.write("config.yaml", CONFIG);
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let running = program(&folder)
+        .arg("--web.listen-address=127.0.0.1:0")
+        .env("NOTIFY_SOCKET", &path)
+        .env_remove("WATCHDOG_USEC")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(hears(&socket), "READY=1");
+    let id = running.id().unwrap().to_string();
+    let mut before = 0;
+    for text in [CONFIG, "accounts: []"] {
+        folder.write("config.yaml", text);
+        Command::new("kill").args(["-HUP", &id]).status().await.unwrap();
+        // systemd takes no reload for begun without the moment of its beginning, on the clock that never goes back.
+        let heard = hears(&socket);
+        let (reloading, moment) = heard.split_once("\nMONOTONIC_USEC=").unwrap();
+        let moment: u64 = moment.parse().unwrap();
+        assert!(reloading == "RELOADING=1" && moment > before, "{heard}");
+        before = moment;
+        assert_eq!(hears(&socket), "READY=1");
+    }
+    end(running).await;
+    assert_eq!(hears(&socket), "STOPPING=1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

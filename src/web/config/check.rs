@@ -78,6 +78,6 @@ pub(super) fn read(path: &Path) -> io::Result<Content> {
     Ok(Content {
         bytes,
         identity: Identity::of(&metadata),
-        open_to_all: readable_by_everyone(&metadata),
+        open_to_all: readable_by_everyone(path, &metadata),
     })
 }

@@ -210,6 +210,7 @@ mod tests {
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let path = folder.path().join("web.yaml");
         let write = |text: &str| {
             fs::write(folder.path().join("new"), text).unwrap();

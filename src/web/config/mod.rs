@@ -26,7 +26,7 @@ pub use self::live::{Current, LiveWebConfig};
 use self::schema::{File, Http, Pairs, Rate, given};
 pub(in crate::web) use self::users::ORDINARY_COST;
 pub use self::users::{NotAHash, PasswordHash, Users};
-use crate::config::{LoadError, Position, Problem};
+use crate::config::{LoadError, Position, Problem, warn_of_open_file};
 
 /// The headers that may be configured, and the values of those that do not take any.
 const HEADERS: [(&str, &[&str]); 5] = [
@@ -88,7 +88,7 @@ fn load_and_see(path: &Path) -> Result<(WebConfig, Vec<Seen>), LoadError> {
     let holds_secrets = !config.users.is_empty() || file.tls_server_config.is_some_and(|tls| given(&tls.key).is_some());
     let own = (content.open_to_all && holds_secrets).then(|| path.to_owned());
     for path in check.open_to_all.iter().chain(&own) {
-        tracing::warn!(path = %path.display(), "everyone on this host may read this file, which holds a secret; take that right away");
+        warn_of_open_file(path);
     }
     Ok((config, seen))
 }

@@ -1,0 +1,280 @@
+//! The vendor, the servers that tell on their clients, and a folder with a secret in every place that can hold one.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use laaffic_exporter::clock::{Clock as _, SystemClock};
+use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Manner, Scope, Settings, Simulator, Trouble};
+use md5::{Digest as _, Md5};
+use rcgen::CertifiedKey;
+use reqwest::Client;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::echo::{Heard, KINDS, echo, mirror};
+use crate::marks::{CUSTOMER_TEXT, Needles, hex, marked};
+
+/// The accounts that get proper answers, which need the right key and secret.
+pub(crate) const GOOD: [&str; 4] = ["inline", "files", "environment", "proxied"];
+
+/// Flows 1 to 3 of each: in peace, in trouble.
+const FLOWS: u64 = 3;
+
+/// The one who may ask the exporter.
+pub(crate) const USER: &str = "prometheus";
+
+/// Everything that outlives one run of the program.
+pub(crate) struct World {
+    pub(crate) simulator: Simulator,
+    pub(crate) heard: Heard,
+    pub(crate) needles: Needles,
+    pub(crate) echo: SocketAddr,
+    mirror: SocketAddr,
+    server: Pair,
+    client: Pair,
+    hash: String,
+}
+
+struct Pair {
+    cert: String,
+    key: String,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Self {
+            cert: cert.pem(),
+            key: signing_key.serialize_pem(),
+        }
+    }
+
+    /// Half of the key, which no other key has.
+    fn mark(&self) -> &str {
+        self.key.lines().nth(2).unwrap()
+    }
+}
+
+/// The key and the secret of an account.
+pub(crate) fn credentials(account: &str) -> (String, String) {
+    (marked(&format!("key-{account}")), marked(&format!("secret-{account}")))
+}
+
+/// The password of the exporter's user.
+pub(crate) fn password() -> String {
+    marked("password")
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = Settings {
+            accounts: GOOD.map(played).into(),
+            ..Settings::default()
+        };
+        let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+        for (key_id, fault) in [
+            (2, Fault::TruncatedJson),
+            (
+                3,
+                Fault::Code {
+                    code: -22,
+                    msg: Some(format!("{CUSTOMER_TEXT}: no such flow")),
+                },
+            ),
+        ] {
+            let scope = Scope::Flow("inline".to_owned(), key_id);
+            simulator
+                .vendor()
+                .set_trouble(&scope, Some(Trouble::always(fault)))
+                .unwrap();
+        }
+        // Enough of them that some are spoken, and some followed by a message.
+        let state = FlowState::with_nodes(1, &[1; 40]);
+        simulator.vendor().pin("inline", 1, state).unwrap();
+        simulator
+            .vendor()
+            .set_manner("inline", 1, Some(Manner::default()))
+            .unwrap();
+        sends_texts_of_customers(&simulator).await;
+        let (echo, heard) = echo().await;
+        let (server, client) = (Pair::new(), Pair::new());
+        let hash = bcrypt::hash(password(), 4).unwrap();
+        // Salt and hash: what comes before is the same in every hash.
+        let needles = Needles::new([server.mark(), client.mark(), &hash[7..]]);
+        for account in GOOD.iter().chain(&["echo", "through-echo", "mirror"]) {
+            let (key, secret) = credentials(account);
+            needles.add(&format!("{key}{secret}"));
+            needles.add(&key);
+            needles.add(&secret);
+        }
+        for name in ["password", "proxy", "through-proxy"] {
+            needles.add(&marked(name));
+        }
+        Self {
+            simulator,
+            heard,
+            needles,
+            echo,
+            mirror: mirror().await,
+            server,
+            client,
+            hash,
+        }
+    }
+
+    /// The configuration, with secrets in it.
+    pub(crate) fn config(&self) -> String {
+        let vendor = self.simulator.url();
+        // As every byte of a password but these few must be written in a URL.
+        let proxy = |name, address| {
+            format!(
+                "http://user:{}@{address}",
+                marked(name).replace('%', "%25").replace('/', "%2F")
+            )
+        };
+        let inline = |account| {
+            let (key, secret) = credentials(account);
+            format!("    api_key: {key}\n    api_secret: {secret}\n")
+        };
+        let mut text = "global: { poll_interval: 1s, request_timeout: 20s }\naccounts:\n".to_owned();
+        for (name, base_url, lines, flows) in [
+            ("inline", vendor.clone(), inline("inline"), FLOWS),
+            (
+                "files",
+                vendor.clone(),
+                "    api_key_file: key\n    api_secret_file: secret\n    \
+                 http_client: { tls_config: { cert_file: client.crt, key_file: client.key } }\n"
+                    .to_owned(),
+                FLOWS,
+            ),
+            (
+                "environment",
+                vendor,
+                "    api_key_env: PLANTED_KEY\n    api_secret_env: PLANTED_SECRET\n".to_owned(),
+                FLOWS,
+            ),
+            (
+                "proxied",
+                "http://vendor.invalid/v3".to_owned(),
+                format!(
+                    "{}    http_client: {{ proxy_url: '{}' }}\n",
+                    inline("proxied"),
+                    proxy("proxy", self.simulator.address())
+                ),
+                FLOWS,
+            ),
+            ("echo", format!("http://{}/v3", self.echo), inline("echo"), KINDS),
+            (
+                "through-echo",
+                "http://vendor.invalid/v3".to_owned(),
+                format!(
+                    "{}    http_client: {{ proxy_url: '{}' }}\n",
+                    inline("through-echo"),
+                    proxy("through-proxy", self.echo)
+                ),
+                KINDS,
+            ),
+            ("mirror", format!("http://{}/v3", self.mirror), inline("mirror"), 1),
+        ] {
+            let flows: Vec<_> = (1..=flows).map(|key_id| format!("{{ key_id: {key_id} }}")).collect();
+            text.push_str(&format!(
+                "  - name: {name}\n    base_url: {base_url}\n    rate_limit: 1000\n    max_concurrent_requests: 20\n\
+                 {lines}    flows: [{}]\n",
+                flows.join(", ")
+            ));
+        }
+        text
+    }
+
+    /// The web-config file, with a hash in it.
+    pub(crate) fn web_config(&self) -> String {
+        format!(
+            "tls_server_config: {{ cert_file: server.crt, key_file: server.key }}\nbasic_auth_users: {{ {USER}: {} }}\n",
+            self.hash
+        )
+    }
+
+    /// A folder with all files.
+    pub(crate) fn folder(&self) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, secret) = credentials("files");
+        let http = |password: &str| {
+            format!(
+                "basic_auth: {{ username: {USER}, password: '{password}' }}\n\
+                 tls_config: {{ ca_file: server.crt, server_name: localhost }}\n"
+            )
+        };
+        for (name, text) in [
+            ("config.yaml", self.config()),
+            ("web.yaml", self.web_config()),
+            ("http.yaml", http(&password())),
+            ("wrong.yaml", http(&marked("wrong"))),
+            ("key", format!("{key}\n")),
+            ("secret", format!("{secret}\n")),
+            ("server.crt", self.server.cert.clone()),
+            ("server.key", self.server.key.clone()),
+            ("client.crt", self.client.cert.clone()),
+            ("client.key", self.client.key.clone()),
+        ] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+}
+
+/// The vendor really sends what must not be told; asked without anything of the exporter's client.
+async fn sends_texts_of_customers(simulator: &Simulator) {
+    let (key, secret) = credentials("inline");
+    let now = SystemClock
+        .now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let sign = hex(&Md5::digest(format!("{key}{secret}{now}")));
+    let answer = Client::new()
+        .post(format!("{}/voice/recallFlow/queryDetail", simulator.url()))
+        .header("Content-Type", "application/json;charset=UTF-8")
+        .header("Api-Key", &key)
+        .header("Timestamp", now)
+        .header("Sign", sign)
+        .body(r#"{"keyId":1}"#)
+        .send()
+        .await
+        .unwrap();
+    let text = answer.text().await.unwrap();
+    assert!(text.contains(CUSTOMER_TEXT), "{text}");
+}
+
+fn played(name: &str) -> Account {
+    let (api_key, api_secret) = credentials(name);
+    Account {
+        name: name.to_owned(),
+        api_key,
+        api_secret,
+        flows: (1..=FLOWS).map(Flow::seeded).collect(),
+        trouble: None,
+    }
+}
+
+/// The command in this folder, with the secrets that come from the environment.
+pub(crate) fn with_secrets(mut command: Command, folder: &Path) -> Command {
+    let (key, secret) = credentials("environment");
+    command
+        .current_dir(folder)
+        .env("PLANTED_KEY", key)
+        .env("PLANTED_SECRET", secret);
+    command
+}
+
+/// As a careful tool does it: the path never shows half a file.
+pub(crate) fn replace(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
+    let new = folder.join("new");
+    fs::write(&new, content).unwrap();
+    fs::rename(new, folder.join(name)).unwrap();
+}

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use laaffic_exporter::model::Status;
+use laaffic_exporter::explain::explain;
+use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
 use serde_json::Value;
 
 use super::dashboard::{all, array, expressions};
@@ -283,4 +284,45 @@ fn collect(value: &Value, place: &str, found: &mut BTreeMap<String, BTreeSet<(St
 fn status_of(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase().replace(' ', "_");
     Status::ALL.map(Status::label).into_iter().find(|label| *label == word)
+}
+
+#[test]
+fn troubles_are_explained_in_the_programs_own_words() {
+    let codes = ApiCode::DOCUMENTED.map(FailureReason::Api);
+    let outcomes = Outcome::ALL.into_iter();
+    let outcomes = outcomes.filter(|outcome| !matches!(outcome, Outcome::Success | Outcome::ApiError));
+    let reasons: Vec<_> = codes
+        .into_iter()
+        .chain([FailureReason::Api(ApiCode(-99)), FailureReason::Blocked])
+        .chain(outcomes.map(FailureReason::Transport))
+        .collect();
+    for dashboard in all()
+        .iter()
+        .filter(|dashboard| dashboard.name != "laaffic-exporter-health")
+    {
+        let mut said = BTreeSet::new();
+        texts(&dashboard.json, &mut said);
+        for reason in &reasons {
+            let explanation = explain(*reason);
+            for words in [explanation.meaning, explanation.cure] {
+                // A cell begins with a capital.
+                let (first, rest) = words.split_at(1);
+                let cell = first.to_uppercase() + rest;
+                assert!(
+                    said.contains(cell.as_str()),
+                    "{} does not say {cell:?} of {}",
+                    dashboard.name,
+                    reason.label()
+                );
+            }
+        }
+    }
+}
+
+/// What value mappings show instead of a value.
+fn texts<'j>(value: &'j Value, found: &mut BTreeSet<&'j str>) {
+    found.extend(value["text"].as_str());
+    let inner = value.as_array().into_iter().flatten();
+    let inner = inner.chain(value.as_object().into_iter().flat_map(|map| map.values()));
+    inner.for_each(|inner| texts(inner, found));
 }

@@ -172,6 +172,27 @@ mod tests {
 
     #[tokio::test]
     #[ignore = "needs chromium and chromedriver"]
+    async fn without_scripts_it_shows_and_filters_as_well() {
+        let world = World::start(&names(40)).await;
+        let browser = Browser::start().await;
+        browser
+            .devtools("Emulation.setScriptExecutionDisabled", json!({"value": true}))
+            .await;
+        browser.open(&world.url("")).await;
+        assert_eq!(browser.run(SEEN).await.as_array().map(Vec::len), Some(40));
+        // The key that sends a form. Only a form writes a space as a plus: the script does not.
+        browser.type_into("#filter", "reminder 4\u{e007}").await;
+        browser
+            .becomes("return location.search", json!("?filter=reminder+4"))
+            .await;
+        assert_eq!(
+            browser.run(SEEN).await,
+            json!(["reminder 4", "reminder 14", "reminder 24", "reminder 34", "reminder 40"])
+        );
+    }
+
+    #[tokio::test]
+    #[ignore = "needs chromium and chromedriver"]
     async fn it_fits_a_phone_and_is_dark_where_that_is_wished_for() {
         let mut flows = names(5);
         flows[0] = HOSTILE.repeat(4);

@@ -29,6 +29,9 @@ pub(super) struct Connections {
     start: Instant,
 }
 
+/// How long a connection that has just come in may take to ask, before it counts as one that never does. Milliseconds.
+const NEWCOMER_MS: u64 = 1_000;
+
 /// What a connection has done so far.
 #[derive(Debug, Default)]
 struct Activity {
@@ -82,17 +85,24 @@ impl Connections {
         }
     }
 
-    /// Sends one away: first those that never asked for anything, then those that have been idle the longest.
+    /// Sends one away: first those that never asked for anything, then those that have been idle the longest. Who has just come in goes
+    /// last: that may be a scrape whose request is on its way.
     pub(super) fn send_one_away(&self) {
+        let now = self.now();
         let open = self.open();
         let idle = open
             .values()
             .filter(|one| one.busy.load(Ordering::Relaxed) == 0 && !one.leave.is_cancelled());
         let least = idle.min_by_key(|one| {
-            (
-                one.asked.load(Ordering::Relaxed),
-                one.idle_since.load(Ordering::Relaxed),
-            )
+            let idle_since = one.idle_since.load(Ordering::Relaxed);
+            let rank = if one.asked.load(Ordering::Relaxed) {
+                1
+            } else if now.saturating_sub(idle_since) < NEWCOMER_MS {
+                2
+            } else {
+                0
+            };
+            (rank, idle_since)
         });
         if let Some(least) = least {
             least.leave.cancel();
@@ -202,6 +212,7 @@ mod tests {
         let idle = connections.enter().await;
         drop(idle.request());
         let silent = connections.enter().await;
+        tokio::time::advance(Duration::from_millis(NEWCOMER_MS)).await;
         let mut places = [Some(idle_long), Some(idle), Some(silent), Some(answered)];
         for index in [2, 0, 1] {
             let leave = places[index].as_ref().unwrap().leave();
@@ -218,5 +229,17 @@ mod tests {
         assert!(full.is_err());
         places[3] = None;
         connections.enter().await;
+    }
+    #[tokio::test(start_paused = true)]
+    async fn who_has_just_come_in_may_ask_before_anybody_is_sent_away_for_not_asking() {
+        let connections = Connections::at_most(2);
+        let idle = connections.enter().await;
+        drop(idle.request());
+        let newcomer = connections.enter().await;
+        connections.send_one_away();
+        assert!(idle.leave().is_cancelled() && !newcomer.leave().is_cancelled());
+        // There is nobody else left to go.
+        connections.send_one_away();
+        assert!(newcomer.leave().is_cancelled());
     }
 }

@@ -111,7 +111,8 @@ async fn running_out_of_open_files_costs_idle_connections_and_nothing_else() {
         crowd.iter().any(tokio::task::JoinHandle::is_finished)
     })
     .await;
-    assert!(scrape(address).await.is_some(), "an honest scrape among the crowd");
+    // An honest scrape gets through, the crowd notwithstanding.
+    eventually(async || scrape(address).await.is_some()).await;
     crowd.iter().for_each(tokio::task::JoinHandle::abort);
     shows(address, "laaffic_redial_flow_up{account=\"main\",key_id=\"1\"} 1").await;
 

@@ -167,7 +167,7 @@ fn introduce_demo(
          \x20 Prometheus            prometheus --config.file=deploy/prometheus/prometheus.yml{}\n\
          \x20 Alertmanager          alertmanager --config.file=deploy/alertmanager/alertmanager.yml\n\
          \x20 Grafana               import grafana/dashboards/*.json, with that Prometheus as the data source\n\
-         The first page, for a flow that is stuck, goes out after five minutes; most tickets take longer.\n\
+         The first page, for an account that is refused, goes out after about two minutes, the one for a stuck flow after about six.\n\
          \n\
          Ctrl-C ends it.\n\n",
         accounts.len(),

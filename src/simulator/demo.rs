@@ -1,7 +1,7 @@
 //! The demo's cast: 32 flows in four accounts, with lives written so that a five-minute look shows everything, every alert's cause too.
 
 use super::fault::{Fault, Trouble};
-use super::life::{Course, FlowState, NodeState, Plan, Script};
+use super::life::{Course, FlowState, Plan, Script};
 use super::page::{Envelope, Manner, Shape};
 use super::settings::{Account, Flow, Latency, Settings};
 
@@ -219,11 +219,9 @@ impl DemoFlow {
         };
         let still = |status, recall_num: u16, recall_interval: u32, nodes: &[i64]| {
             Plan::Still(Box::new(FlowState {
-                status: Some(status),
-                recall_type: Some(1),
                 recall_num: Some(recall_num.into()),
                 recall_interval: Some(recall_interval.into()),
-                nodes: nodes.iter().map(|status| NodeState::with_status(*status)).collect(),
+                ..FlowState::with_nodes(status, nodes)
             }))
         };
         Flow {

@@ -54,17 +54,13 @@ impl FlowState {
             recall_type: Some(1),
             recall_num: i64::try_from(nodes.len()).ok(),
             recall_interval: Some(10),
-            nodes: nodes.iter().map(|status| NodeState::with_status(*status)).collect(),
-        }
-    }
-}
-
-impl NodeState {
-    /// A round with this status.
-    pub fn with_status(status: i64) -> Self {
-        Self {
-            status: Some(status),
-            ..Self::default()
+            nodes: nodes
+                .iter()
+                .map(|status| NodeState {
+                    status: Some(*status),
+                    ..NodeState::default()
+                })
+                .collect(),
         }
     }
 }

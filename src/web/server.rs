@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,15 +198,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(NEXT_REQUEST)
         .max_buf_size(SEND_BUFFER);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    ended.map_err(|error| error.to_string())
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    until_the_end(connection, http1::Connection::graceful_shutdown, stop).await
 }
 
 async fn serve_http2<I, S, F>(stream: I, service: S, stop: CancellationToken) -> Result<(), String>
@@ -223,11 +216,20 @@ where
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD)
         .max_send_buf_size(SEND_BUFFER);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    until_the_end(connection, http2::Connection::graceful_shutdown, stop).await
+}
+
+/// Drives a connection until its client or the stop ends it; at the stop, `shut_down` lets what is under way be answered.
+async fn until_the_end<C>(connection: C, shut_down: fn(Pin<&mut C>), stop: CancellationToken) -> Result<(), String>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            shut_down(connection.as_mut());
             connection.await
         }
     };

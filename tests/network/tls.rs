@@ -121,30 +121,28 @@ async fn a_server_that_wants_to_see_a_certificate() {
     }
 }
 
-#[tokio::test]
-async fn plain_http_on_the_port() {
-    let upstream = Upstream::start(|mut stream| async move {
+/// What becomes of a request over TLS whose greeting is answered with this.
+async fn greeted_with(answer: &'static [u8]) -> Error {
+    let upstream = Upstream::start(move |mut stream| async move {
         stream.read_u8().await.unwrap();
-        super::upstream::send(&mut stream, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+        super::upstream::send(&mut stream, answer).await;
         let _ = stream.read_to_end(&mut Vec::new()).await;
     })
     .await;
     let url = format!("https://{}/v3", upstream.address);
-    let error = ask_once(&url, AMPLE).await.unwrap_err();
+    ask_once(&url, AMPLE).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn plain_http_on_the_port() {
+    let error = greeted_with(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     assert!(matches!(&error, Error::Tls(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn no_version_in_common_is_told_by_an_alert() {
     // handshake_failure, as servers without a common version or cipher answer (RFC 8446, section 6).
-    let upstream = Upstream::start(|mut stream| async move {
-        stream.read_u8().await.unwrap();
-        super::upstream::send(&mut stream, b"\x15\x03\x03\x00\x02\x02\x28").await;
-        let _ = stream.read_to_end(&mut Vec::new()).await;
-    })
-    .await;
-    let url = format!("https://{}/v3", upstream.address);
-    let error = ask_once(&url, AMPLE).await.unwrap_err();
+    let error = greeted_with(b"\x15\x03\x03\x00\x02\x02\x28").await;
     assert!(matches!(&error, Error::Tls(_)), "{error:?}");
 }
 

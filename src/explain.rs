@@ -25,6 +25,17 @@ pub fn explain(reason: FailureReason) -> Explanation {
     Explanation { meaning, cure }
 }
 
+/// Every failure that has words of its own; of the codes that the vendor does not document one stands for all.
+pub fn every_reason() -> impl Iterator<Item = FailureReason> {
+    let codes = ApiCode::DOCUMENTED.into_iter().chain([ApiCode(-99)]);
+    let outcomes = Outcome::ALL.into_iter();
+    let failures = outcomes.filter(|outcome| !matches!(outcome, Outcome::Success | Outcome::ApiError));
+    codes
+        .map(FailureReason::Api)
+        .chain(failures.map(FailureReason::Transport))
+        .chain([FailureReason::Blocked])
+}
+
 /// Explains a flow's status where it calls for somebody.
 pub fn explain_status(status: Status) -> Option<Explanation> {
     match status {
@@ -101,17 +112,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_words_of_its_own() {
-        let codes = ApiCode::DOCUMENTED
-            .into_iter()
-            .chain([ApiCode(-99)])
-            .map(FailureReason::Api);
-        let outcomes = Outcome::ALL
-            .into_iter()
-            .filter(|outcome| !matches!(outcome, Outcome::Success | Outcome::ApiError));
-        let reasons: Vec<_> = codes
-            .chain(outcomes.map(FailureReason::Transport))
-            .chain([FailureReason::Blocked])
-            .collect();
+        let reasons: Vec<_> = every_reason().collect();
         let meanings: HashSet<_> = reasons.iter().map(|reason| explain(*reason).meaning).collect();
         assert_eq!(meanings.len(), reasons.len());
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use laaffic_exporter::cli::Cli;
 use laaffic_exporter::config;
-use laaffic_exporter::explain::explain;
+use laaffic_exporter::explain::{every_reason, explain};
 use laaffic_exporter::metrics::catalogue::{ALL, Family, PROBE};
 use laaffic_exporter::metrics::text::Kind;
 use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
@@ -171,14 +171,7 @@ fn the_reference_explains_every_reason_in_the_programs_own_words() {
     let reference = read("docs/metrics.md");
     let section = reference.split("\n## Reasons and cures\n").nth(1).unwrap();
     let rows = rows(section);
-    let codes = ApiCode::DOCUMENTED.into_iter().chain([ApiCode(-99)]);
-    let outcomes = Outcome::ALL.into_iter();
-    let outcomes = outcomes.filter(|outcome| !matches!(outcome, Outcome::Success | Outcome::ApiError));
-    let reasons: Vec<_> = codes
-        .map(FailureReason::Api)
-        .chain(outcomes.map(FailureReason::Transport))
-        .chain([FailureReason::Blocked])
-        .collect();
+    let reasons: Vec<_> = every_reason().collect();
     for reason in &reasons {
         let explanation = explain(*reason);
         let meaning = match reason {

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use laaffic_exporter::explain::explain;
-use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
+use laaffic_exporter::explain::{every_reason, explain};
+use laaffic_exporter::model::Status;
 use serde_json::Value;
 
 use super::dashboard::{all, array, expressions};
 
 /// The width of a dashboard, in Grafana's columns.
 const COLUMNS: u64 = 24;
-
-/// Panels without values of a measure, which need no unit and nothing to say when there is none.
-const PROSE: [&str; 1] = ["text"];
 
 #[test]
 fn there_are_three_with_stable_names_and_a_way_from_each_to_the_others() {
@@ -151,9 +148,6 @@ fn every_panel_says_what_it_shows_in_what_unit_and_what_emptiness_means() {
             let said = |text: &Value| text.as_str().is_some_and(|text| !text.trim().is_empty());
             assert!(said(&panel["title"]), "{place}");
             assert!(said(&panel["description"]), "{place} has no description");
-            if PROSE.iter().any(|kind| panel["type"] == *kind) {
-                continue;
-            }
             let defaults = &panel["fieldConfig"]["defaults"];
             assert!(said(&defaults["unit"]), "{place} has no unit");
             let nothing = defaults["noValue"].as_str().unwrap_or_default();
@@ -270,14 +264,15 @@ fn collect(value: &Value, place: &str, found: &mut BTreeMap<String, BTreeSet<(St
     let place = value["title"]
         .as_str()
         .map_or(place.to_owned(), |title| format!("{place}: {title}"));
-    for inner in value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .chain(value.as_object().into_iter().flat_map(|map| map.values()))
-    {
+    for inner in children(value) {
         collect(inner, &place, found);
     }
+}
+
+/// What an array or an object holds.
+fn children(value: &Value) -> impl Iterator<Item = &Value> {
+    let of_object = value.as_object().into_iter().flat_map(|map| map.values());
+    array(value).iter().chain(of_object)
 }
 
 /// The status that a label's value or the words for people name.
@@ -288,22 +283,14 @@ fn status_of(word: &str) -> Option<&'static str> {
 
 #[test]
 fn troubles_are_explained_in_the_programs_own_words() {
-    let codes = ApiCode::DOCUMENTED.map(FailureReason::Api);
-    let outcomes = Outcome::ALL.into_iter();
-    let outcomes = outcomes.filter(|outcome| !matches!(outcome, Outcome::Success | Outcome::ApiError));
-    let reasons: Vec<_> = codes
-        .into_iter()
-        .chain([FailureReason::Api(ApiCode(-99)), FailureReason::Blocked])
-        .chain(outcomes.map(FailureReason::Transport))
-        .collect();
     for dashboard in all()
         .iter()
         .filter(|dashboard| dashboard.name != "laaffic-exporter-health")
     {
         let mut said = BTreeSet::new();
         texts(&dashboard.json, &mut said);
-        for reason in &reasons {
-            let explanation = explain(*reason);
+        for reason in every_reason() {
+            let explanation = explain(reason);
             for words in [explanation.meaning, explanation.cure] {
                 // A cell begins with a capital.
                 let (first, rest) = words.split_at(1);
@@ -322,7 +309,5 @@ fn troubles_are_explained_in_the_programs_own_words() {
 /// What value mappings show instead of a value.
 fn texts<'j>(value: &'j Value, found: &mut BTreeSet<&'j str>) {
     found.extend(value["text"].as_str());
-    let inner = value.as_array().into_iter().flatten();
-    let inner = inner.chain(value.as_object().into_iter().flat_map(|map| map.values()));
-    inner.for_each(|inner| texts(inner, found));
+    children(value).for_each(|inner| texts(inner, found));
 }

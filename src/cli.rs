@@ -164,7 +164,7 @@ pub enum LogFormat {
 /// What to do instead of exporting.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Run the exporter together with a simulated upstream: 24 flows in 2 accounts, no configuration needed.
+    /// Run the exporter together with a simulated upstream: 32 flows in 4 accounts, no configuration needed.
     Demo(DemoArgs),
     /// Run the simulated upstream alone, to point an exporter at.
     Simulate(SimulateArgs),

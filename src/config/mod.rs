@@ -37,6 +37,7 @@ pub use self::problem::{LoadError, Position, Problem};
 pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};
 pub use self::secret_reader::SecretReader;
 pub use self::show::show;
+pub(crate) use self::wording::key_in_path;
 use crate::model::{AccountName, FlowInfo};
 
 /// Reads and checks a configuration file. `env` gives the value of an environment variable, where it is set.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::duration::parse_duration;
 use super::problem::{Position, Problem};
-use super::wording::{leading_word, quote, shown, unknown_key};
+use super::wording::{key_in_path, quote, shown, unknown_key};
 use super::yaml::{Reader, Scalar, Stop, Value};
 
 /// A value and where it stands.
@@ -340,18 +340,11 @@ impl<'t> Walk<'t> {
         Ok(true)
     }
 
-    /// Goes on to what stands under a key. Only the word that a key begins with becomes part of the path: where the space after a
-    /// colon was forgotten, the rest of the "key" may be a secret.
+    /// Goes on to what stands under a key.
     fn descend(&mut self, key: &str) {
         if !self.path.is_empty() {
             self.path.push('.');
         }
-        let word = leading_word(key);
-        self.path.push_str(word);
-        if word.len() < key.len() {
-            self.path.push('…');
-        } else if word.is_empty() {
-            self.path.push_str("\"\"");
-        }
+        self.path.push_str(&key_in_path(key));
     }
 }

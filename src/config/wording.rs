@@ -7,8 +7,21 @@ use super::yaml::Scalar;
 /// The longest text that a problem repeats, in characters: enough to recognise it by.
 const LONGEST_QUOTE: usize = 60;
 
+/// A key for the path of a problem: only the word that it begins with. Where the space after a colon was forgotten, the rest of the "key"
+/// may be a secret.
+pub(crate) fn key_in_path(key: &str) -> String {
+    let word = leading_word(key);
+    if word.len() < key.len() {
+        format!("{word}…")
+    } else if word.is_empty() {
+        "\"\"".to_owned()
+    } else {
+        word.to_owned()
+    }
+}
+
 /// The word that a key begins with, all of it for an ordinary key.
-pub(super) fn leading_word(key: &str) -> &str {
+fn leading_word(key: &str) -> &str {
     let end = key
         .bytes()
         .take(LONGEST_QUOTE)

@@ -8,6 +8,7 @@
 )]
 
 mod broken;
+mod broken_yaml;
 mod commands;
 #[allow(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../common/mod.rs"]

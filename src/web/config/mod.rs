@@ -26,7 +26,7 @@ pub use self::live::{Current, LiveWebConfig};
 use self::schema::{File, Http, Pairs, Rate, given};
 pub(in crate::web) use self::users::ORDINARY_COST;
 pub use self::users::{NotAHash, PasswordHash, Users};
-use crate::config::{LoadError, Position, Problem, warn_of_open_file};
+use crate::config::{LoadError, Position, Problem, key_in_path, warn_of_open_file};
 
 /// The headers that may be configured, and the values of those that do not take any.
 const HEADERS: [(&str, &[&str]); 5] = [
@@ -104,32 +104,16 @@ fn parse(text: &str) -> Result<File, Problem> {
     match serde_yaml::from_str::<Option<File>>(text) {
         Ok(file) => Ok(file.unwrap_or_default()),
         Err(error) => {
-            let place = error.location();
-            let mut message = without_values(&error.to_string());
-            if let Some(place) = &place {
-                let told = format!(" at line {} column {}", place.line(), place.column());
-                message = message.replace(&told, "");
-            }
-            let position = place.map(|place| Position {
+            // The library's own words are left out: they name what was found, and that may be a password or a key.
+            let position = error.location().map(|place| Position {
                 line: place.line(),
                 column: place.column(),
             });
+            let message = "this does not fit the web-config schema; check the key's name, the space after each colon, and what belongs here \
+                           (docs/web-config.md)";
             Err(Problem::new(position, "", message))
         }
     }
-}
-
-/// The YAML library quotes a text that stands where something else should. It may be a password hash or a key, so it goes.
-fn without_values(message: &str) -> String {
-    for kind in ["invalid type: string ", "invalid value: string "] {
-        if let Some((before, rest)) = message.split_once(kind) {
-            let expected = rest
-                .rsplit_once(", expected ")
-                .map_or("something else", |(_, expected)| expected);
-            return format!("{before}there is a text, expected {expected}");
-        }
-    }
-    message.to_owned()
 }
 
 fn checked(file: &File, check: &mut Check<'_>) -> WebConfig {
@@ -153,7 +137,7 @@ fn headers(http: &Http, check: &mut Check<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let empty = Pairs(Vec::new());
     for (name, value) in &http.headers.as_ref().unwrap_or(&empty).0 {
-        let at = format!("headers.{name}");
+        let at = format!("headers.{}", key_in_path(name));
         let Some((known, values)) = HEADERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
             let known = HEADERS.map(|(known, _)| known).join(", ");
             check.problem(
@@ -192,7 +176,7 @@ fn users(pairs: &Pairs, check: &mut Check<'_>) -> Users {
             Ok(hash) => {
                 hashes.insert(user.clone(), hash);
             }
-            Err(error) => check.problem("basic_auth_users", user, error.to_string()),
+            Err(error) => check.problem("basic_auth_users", &key_in_path(user), error.to_string()),
         }
     }
     Users::new(hashes)

@@ -1,0 +1,1 @@
+//! LAAFFIC's redial API, played over real HTTP.

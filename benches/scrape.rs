@@ -22,17 +22,19 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::HttpBody;
 use criterion::{BenchmarkId, Criterion, Throughput};
+use exporter_toolkit::exposition::body::FrameBody;
+use exporter_toolkit::exposition::negotiate::Encoding;
+use exporter_toolkit::exposition::{Format, Source};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use laaffic_exporter::clock::unix_seconds;
-use laaffic_exporter::metrics::{Activity, Format, registry};
+use laaffic_exporter::metrics::Exposition;
+use laaffic_exporter::metrics::{Activity, registry};
 use laaffic_exporter::model::{
     AccountName, ApiCode, CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status,
 };
+use laaffic_exporter::pages::telemetry::Telemetry;
 use laaffic_exporter::store::{AccountFlows, FlowRecord, Known, Policy, Snapshot, Store};
-use laaffic_exporter::web::body::ScrapeBody;
-use laaffic_exporter::web::metrics::Scrapes;
-use laaffic_exporter::web::negotiate::Encoding;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
@@ -323,7 +325,7 @@ impl Variant {
 
 /// Both sides of the comparison over one store.
 struct Bench {
-    scrapes: Scrapes,
+    telemetry: Telemetry,
     plain: Registry,
 }
 
@@ -335,7 +337,10 @@ impl Bench {
         let mut plain = Registry::default();
         plain.register_collector(Box::new(PlainCollector(Arc::clone(&store))));
         Self {
-            scrapes: Scrapes::new(store, registry(&activity), 0),
+            telemetry: Telemetry {
+                store,
+                registry: registry(&activity),
+            },
             plain,
         }
     }
@@ -364,8 +369,8 @@ impl Bench {
         }
     }
 
-    fn body(&self, format: Format, encoding: Encoding) -> ScrapeBody {
-        ScrapeBody::new(self.scrapes.exposition(format).unwrap(), encoding, None).unwrap()
+    fn body(&self, format: Format, encoding: Encoding) -> FrameBody<Exposition> {
+        FrameBody::new(self.telemetry.exposition(format).unwrap(), encoding, None).unwrap()
     }
 
     fn first_byte(&self, format: Format, encoding: Encoding) -> Duration {
@@ -376,7 +381,7 @@ impl Bench {
     }
 }
 
-fn next_frame(body: &mut ScrapeBody) -> Option<axum::body::Bytes> {
+fn next_frame(body: &mut FrameBody<Exposition>) -> Option<axum::body::Bytes> {
     let mut context = Context::from_waker(Waker::noop());
     loop {
         // Pending only means that other tasks get their turn.

@@ -5,30 +5,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use exporter_toolkit::clock::SharedClock;
+use exporter_toolkit::exposition::MetricsHandler;
+use exporter_toolkit::server::{Guard, Server, shutdown, systemd};
+use exporter_toolkit::web_config::LiveWebConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::SharedClock;
 use crate::config::{Config, LoadError};
 use crate::metrics::{Activity, registry};
+use crate::pages::Pages;
+use crate::pages::flows::Flows;
+use crate::pages::health::Health;
+use crate::pages::running::Running;
+use crate::pages::status::StatusPage;
+use crate::pages::telemetry::{Telemetry, TelemetryPath};
 use crate::poll::{self, Plan, PollError, Poller};
 use crate::reload::{ConfigFile, Reloader};
-use crate::shutdown;
 use crate::store::{Policy, Store};
-use crate::systemd;
-use crate::web;
-use crate::web::config::LiveWebConfig;
-use crate::web::flows::{self, Flows};
-use crate::web::guard::Guard;
-use crate::web::health::{self, Health};
-use crate::web::lifecycle;
-use crate::web::metrics::{self as scrape, Scrapes, TelemetryPath};
-use crate::web::probe;
-use crate::web::running::{self, Running};
-use crate::web::server::Server;
-use crate::web::status::{self, StatusPage};
 
 /// How to serve.
 #[derive(Debug, Clone)]
@@ -109,24 +104,24 @@ impl App {
             })
             .transpose()?;
         let asked = reloader.as_ref().filter(|_| on_request).map(Reloader::handle);
-        let scrapes = Scrapes::new(Arc::clone(&store), registry(&activity), options.max_requests);
         let health = Health::new(Arc::clone(&store));
-        let running = Running {
-            outline: poller.outline(),
+        let telemetry = Telemetry {
             store: Arc::clone(&store),
+            registry: registry(&activity),
         };
-        let flows = Flows::new(Arc::clone(&store), Arc::clone(&clock));
-        let page = StatusPage::new(store, clock, options.telemetry_path.as_str());
-        let pages = Router::new()
-            .merge(scrape::router(&options.telemetry_path, scrapes))
-            .merge(health::router(health.clone()))
-            .merge(lifecycle::router(asked))
-            .merge(probe::router(poller.prober()))
-            .merge(running::router(running))
-            .merge(flows::router(flows))
-            .merge(status::router(page))
-            .fallback(web::not_found)
-            .method_not_allowed_fallback(web::method_not_allowed);
+        let pages = Pages {
+            metrics: MetricsHandler::new(telemetry, options.max_requests),
+            flows: Flows::new(Arc::clone(&store), Arc::clone(&clock)),
+            prober: poller.prober(),
+            running: Running {
+                outline: poller.outline(),
+                store: Arc::clone(&store),
+            },
+            health: health.clone(),
+            reload: asked,
+            status: StatusPage::new(store, clock, options.telemetry_path.as_str()),
+        };
+        let pages = pages.into_router(&options.telemetry_path);
         let server = Server::new(Guard::new(pages, Arc::new(live)));
         Ok(Self {
             poller,

@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::parse_duration;
-use crate::listen::ListenAddress;
 use crate::model::KeyId;
-use crate::web::metrics::TelemetryPath;
+use crate::pages::telemetry::TelemetryPath;
+use exporter_toolkit::server::ListenAddress;
 
 /// Prometheus exporter for LAAFFIC automatic redial (recallFlow) campaigns.
 ///

@@ -14,10 +14,10 @@ use crate::app::{App, WebOptions};
 use crate::cli::{DemoArgs, SimulateArgs};
 use crate::clock::SharedClock;
 use crate::config::{Account, Config, HttpClient, Secret, SecretSource};
-use crate::listen::listen;
 use crate::model::{FlowInfo, KeyId};
-use crate::shutdown;
 use crate::simulator::{DemoAccount, DemoFlow, Settings, Simulator, demo_accounts};
+use exporter_toolkit::server::listen;
+use exporter_toolkit::server::shutdown;
 
 /// A simulated minute passes in a second, so a flow is asked for every second.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);

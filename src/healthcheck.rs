@@ -1,7 +1,6 @@
 //! `healthcheck`: asks the exporter that runs beside it whether polling works, for containers without curl.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -9,7 +8,7 @@ use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 
 use crate::api::{Error, Interruption, with_tls};
 use crate::config::{BasicAuth, ClientTls, HttpConfig, SecretReader, SecretUse};
-use crate::listen::ListenAddress;
+use exporter_toolkit::server::ListenAddress;
 
 /// Asks the exporter that listens on `address`, as one on the same host reaches it; `tls` where it serves HTTPS. `config` is for one that
 /// wants a password or a client certificate.
@@ -131,19 +130,6 @@ fn cure(error: &Error, configured: bool) -> &'static str {
         Error::Tls(_) if configured => "; check tls_config in the file that --http.config.file names",
         Error::Tls(_) => "; if it wants a client certificate, name a file with one by --http.config.file",
         _ => "",
-    }
-}
-
-impl ListenAddress {
-    /// The host in a URL on the same host; one for every address is reached by the loopback one.
-    fn host_from_here(&self) -> String {
-        match self.host().map(|host| (host, host.parse::<IpAddr>())) {
-            None => Ipv4Addr::LOCALHOST.to_string(),
-            Some((_, Ok(IpAddr::V4(ip)))) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
-            Some((_, Ok(IpAddr::V6(ip)))) if ip.is_unspecified() => format!("[{}]", Ipv6Addr::LOCALHOST),
-            Some((_, Ok(IpAddr::V6(ip)))) => format!("[{ip}]"),
-            Some((host, _)) => host.to_owned(),
-        }
     }
 }
 

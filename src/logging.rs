@@ -10,6 +10,9 @@ use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::cli::{LogArgs, LogFormat, LogLevel};
 
+/// The crates whose lines are this program's own.
+const OWN: [&str; 3] = [env!("CARGO_CRATE_NAME"), "exporter_toolkit", "laaffic_simulator"];
+
 /// Starts logging for the whole process, a caught bug's place included.
 ///
 /// # Errors
@@ -52,5 +55,5 @@ fn filter(level: LogLevel) -> Targets {
     };
     Targets::new()
         .with_default(level.min(Level::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_targets(OWN.map(|name| (name, level)))
 }

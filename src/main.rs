@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use exporter_toolkit::server::{listen, shutdown, systemd};
+use exporter_toolkit::web_config;
 use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
 use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::healthcheck::healthcheck;
-use laaffic_exporter::listen::listen;
 use laaffic_exporter::reload::ConfigFile;
-use laaffic_exporter::web::config as web_config;
-use laaffic_exporter::{build_info, config, demo, logging, query, shutdown, systemd};
+use laaffic_exporter::{build_info, config, demo, logging, query};
 use tokio::net::TcpListener;
 
 /// Exit code for bad usage.

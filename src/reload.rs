@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporter_toolkit::server::systemd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -17,7 +18,6 @@ use crate::clock::SharedClock;
 use crate::config::{self, Config, LoadError};
 use crate::metrics::Activity;
 use crate::poll::{self, Plan, PollError, PollerHandle};
-use crate::systemd;
 
 /// How often a file that is watched is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);

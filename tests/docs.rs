@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
+use exporter_toolkit::exposition::Kind;
 use laaffic_exporter::cli::Cli;
 use laaffic_exporter::config;
 use laaffic_exporter::explain::{every_reason, explain};
-use laaffic_exporter::metrics::catalogue::{ALL, Family, PROBE};
-use laaffic_exporter::metrics::text::Kind;
+use laaffic_exporter::metrics::catalogue::{Family, PROBE, all};
 use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
 
 /// cargo's own flags that the README mentions.
@@ -93,7 +93,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn every_metric_is_on_a_dashboard_or_in_a_rule() {
     let queries = queries();
     let asked: BTreeSet<&str> = queries.iter().flat_map(|(_, text)| words(text)).collect();
-    for family in ALL {
+    for family in all() {
         let names = sample_names(family);
         assert!(
             names.iter().any(|name| asked.contains(name.as_str())) || NOT_ASKED_FOR.contains(&family.name),
@@ -105,7 +105,7 @@ fn every_metric_is_on_a_dashboard_or_in_a_rule() {
 
 #[test]
 fn every_metric_that_is_written_about_exists() {
-    let known: BTreeSet<String> = ALL.iter().chain(PROBE).flat_map(sample_names).collect();
+    let known: BTreeSet<String> = all().chain(PROBE).flat_map(sample_names).collect();
     for (path, text) in documents().into_iter().chain(queries()) {
         for word in words(&text) {
             let is_metric = word.starts_with("laaffic_") && word != "laaffic_exporter" || word.starts_with("process_");
@@ -124,7 +124,7 @@ fn every_metric_that_is_written_about_exists() {
 fn the_readme_has_every_family_with_its_type_and_labels() {
     let readme = read("README.md");
     let rows = rows(&readme);
-    for family in ALL {
+    for family in all() {
         let name = family.query_name();
         let cells = rows.get(&*name);
         assert!(cells.is_some(), "README.md does not have {name} in its table");
@@ -137,7 +137,7 @@ fn the_readme_has_every_family_with_its_type_and_labels() {
 #[test]
 fn the_reference_has_every_family_with_its_type_and_labels() {
     let reference = read("docs/metrics.md");
-    for family in ALL {
+    for family in all() {
         let name = family.query_name();
         let summary = reference.split(&format!("\n### {name}\n\n")).nth(1);
         assert!(summary.is_some(), "docs/metrics.md has no section on {name}");

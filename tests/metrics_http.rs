@@ -13,11 +13,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
+use exporter_toolkit::exposition::{Format, MetricsHandler};
 use flate2::read::GzDecoder;
-use laaffic_exporter::metrics::{Activity, Format, registry};
+use laaffic_exporter::metrics::{Activity, registry};
 use laaffic_exporter::model::{AccountName, CountByStatus, FlowInfo, FlowReport, KeyId, RecallType, Status};
+use laaffic_exporter::pages::telemetry::Telemetry;
 use laaffic_exporter::store::{AccountFlows, Policy, Store};
-use laaffic_exporter::web::metrics::{Scrapes, TelemetryPath, router};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
@@ -55,18 +57,23 @@ fn store(flows: u64) -> Arc<Store> {
     Arc::new(store)
 }
 
-fn scrapes(flows: u64, max_requests: usize) -> Scrapes {
+fn scrapes(flows: u64, max_requests: usize) -> MetricsHandler<Telemetry> {
     let activity = Activity::new([AccountName::from("main")], SystemTime::UNIX_EPOCH);
     // Without the process' numbers, which differ from one scrape to the next.
     let mut own = Registry::default();
     Arc::new(activity).register(&mut own);
-    Scrapes::new(store(flows), own, max_requests)
+    handler(flows, own, max_requests)
 }
 
-async fn serve(scrapes: Scrapes) -> SocketAddr {
+fn handler(flows: u64, registry: Registry, max_requests: usize) -> MetricsHandler<Telemetry> {
+    let store = store(flows);
+    MetricsHandler::new(Telemetry { store, registry }, max_requests)
+}
+
+async fn serve(scrapes: MetricsHandler<Telemetry>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = router(&TelemetryPath::default(), scrapes);
+    let router = Router::new().route("/metrics", scrapes.into_route());
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
 }
@@ -304,7 +311,7 @@ impl Collector for Broken {
 async fn an_instrument_that_cannot_be_written_gives_500_and_no_half_of_an_answer() {
     let mut own = Registry::default();
     own.register_collector(Box::new(Broken));
-    let address = serve(Scrapes::new(store(3), own, 40)).await;
+    let address = serve(handler(3, own, 40)).await;
     let answer = get(address, "").await;
     assert_eq!(answer.status, 500);
     assert_eq!(answer.text(), "The metrics could not be written; the log says why.\n");
@@ -313,7 +320,7 @@ async fn an_instrument_that_cannot_be_written_gives_500_and_no_half_of_an_answer
 #[tokio::test]
 async fn the_process_shows_itself() {
     let activity = Arc::new(Activity::new([], SystemTime::UNIX_EPOCH));
-    let address = serve(Scrapes::new(store(3), registry(&activity), 40)).await;
+    let address = serve(handler(3, registry(&activity), 40)).await;
     let answer = get(address, "").await;
     assert!(answer.text().contains("laaffic_exporter_build_info{version=\""));
     for name in [

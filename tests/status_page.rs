@@ -12,19 +12,20 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::{Router, routing};
 use flate2::read::GzDecoder;
 use futures_util::StreamExt;
 use laaffic_exporter::clock::Clock;
 use laaffic_exporter::model::{
     ApiCode, CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status,
 };
+use laaffic_exporter::pages::assets;
+use laaffic_exporter::pages::flows::{self, Flows};
+use laaffic_exporter::pages::health::{self, Health};
+use laaffic_exporter::pages::status::{self, StatusPage};
 use laaffic_exporter::store::{AccountFlows, Policy, Store};
-use laaffic_exporter::web::flows::{self, Flows};
-use laaffic_exporter::web::health::{self, Health};
-use laaffic_exporter::web::status::{self, StatusPage};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -130,9 +131,17 @@ fn store() -> Arc<Store> {
 fn pages(store: Arc<Store>) -> Router {
     let clock = Arc::new(Fixed(at(NOW)));
     let page = StatusPage::new(Arc::clone(&store), clock.clone(), "/some/metrics");
-    status::router(page)
-        .merge(flows::router(Flows::new(Arc::clone(&store), clock)))
-        .merge(health::router(Health::new(store)))
+    Router::new()
+        .route("/", routing::get(status::show).with_state(page))
+        .merge(assets::router())
+        .route(
+            "/api/v1/flows",
+            routing::get(flows::show).with_state(Flows::new(Arc::clone(&store), clock)),
+        )
+        .route(
+            "/-/healthy",
+            routing::get(health::healthy).with_state(Health::new(store)),
+        )
 }
 
 struct Answer {

@@ -15,7 +15,7 @@ mod flow;
 mod http_client;
 mod http_config;
 mod identity;
-mod problem;
+use exporter_toolkit::problem;
 mod secret;
 mod secret_reader;
 mod show;
@@ -29,16 +29,13 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::duration::{DurationError, PrometheusDuration, parse_duration};
-pub(crate) use self::exposure::warn_of_open_file;
 pub use self::exposure::warn_of_open_files;
 pub use self::http_config::{BasicAuth, HttpConfig};
-pub(crate) use self::identity::{Identity, readable_by_everyone};
-pub use self::problem::{LoadError, Position, Problem};
 pub use self::secret::{Secret, SecretError, SecretSource, SecretUse};
 pub use self::secret_reader::SecretReader;
 pub use self::show::show;
-pub(crate) use self::wording::key_in_path;
 use crate::model::{AccountName, FlowInfo};
+pub use exporter_toolkit::problem::{LoadError, Position, Problem};
 
 /// Reads and checks a configuration file. `env` gives the value of an environment variable, where it is set.
 ///

@@ -18,10 +18,11 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use exporter_toolkit::clock::unix_seconds;
+
 use super::catalogue;
-use super::registry::describe;
 use crate::build_info;
-use crate::clock::unix_seconds;
+
 use crate::model::{AccountName, ApiCode, Endpoint, Outcome};
 
 /// How many distinct codes of an account become label values; more would let the upstream make series without end.
@@ -212,13 +213,13 @@ impl Collector for Activity {
             ("revision", build_info::REVISION),
             ("rustc", build_info::RUSTC),
         ];
-        let mut family = describe(encoder, &catalogue::BUILD_INFO)?;
+        let mut family = catalogue::BUILD_INFO.describe(encoder)?;
         ConstGauge::new(1_i64).encode(family.encode_family(&build)?)?;
-        let family = describe(encoder, &catalogue::CONFIG_LAST_RELOAD_SUCCESSFUL)?;
+        let family = catalogue::CONFIG_LAST_RELOAD_SUCCESSFUL.describe(encoder)?;
         self.reload_successful.encode(family)?;
-        let family = describe(encoder, &catalogue::CONFIG_LAST_RELOAD_SUCCESS)?;
+        let family = catalogue::CONFIG_LAST_RELOAD_SUCCESS.describe(encoder)?;
         self.reload_success_at.encode(family)?;
-        let family = describe(encoder, &catalogue::POLL_PANICS)?;
+        let family = catalogue::POLL_PANICS.describe(encoder)?;
         self.poll_panics.encode(family)?;
 
         let accounts = lock(&self.accounts).clone();
@@ -233,13 +234,13 @@ impl Collector for Activity {
             })
         };
 
-        let mut family = describe(encoder, &catalogue::API_REQUESTS)?;
+        let mut family = catalogue::API_REQUESTS.describe(encoder)?;
         for ([account, endpoint], instruments) in endpoints() {
             for (outcome, counter) in Outcome::ALL.into_iter().zip(&instruments.requests) {
                 counter.encode(family.encode_family(&[account, endpoint, ("outcome", outcome.label())])?)?;
             }
         }
-        let mut family = describe(encoder, &catalogue::API_ERRORS)?;
+        let mut family = catalogue::API_ERRORS.describe(encoder)?;
         for (name, account) in &accounts {
             for ((code, endpoint), counter) in lock(&account.inner.errors).iter() {
                 let endpoint = Endpoint::ALL.get(*endpoint).map_or("", |endpoint| endpoint.label());
@@ -256,11 +257,11 @@ impl Collector for Activity {
                 counter.encode(family.encode_family(&labels)?)?;
             }
         }
-        let mut family = describe(encoder, &catalogue::API_RETRIES)?;
+        let mut family = catalogue::API_RETRIES.describe(encoder)?;
         for (labels, instruments) in endpoints() {
             instruments.retries.encode(family.encode_family(&labels)?)?;
         }
-        let mut family = describe(encoder, &catalogue::API_REQUEST_DURATION)?;
+        let mut family = catalogue::API_REQUEST_DURATION.describe(encoder)?;
         for (labels, instruments) in endpoints() {
             instruments.duration.encode(family.encode_family(&labels)?)?;
         }
@@ -270,8 +271,9 @@ impl Collector for Activity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::registry::encode;
-    use super::super::text::Format;
+    use exporter_toolkit::exposition::Format;
+    use exporter_toolkit::exposition::text::encode;
+
     use super::*;
 
     fn text(activity: &Arc<Activity>) -> String {

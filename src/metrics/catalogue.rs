@@ -1,36 +1,7 @@
 //! Every family the exporter can emit: one table, for the writers and for the documentation.
 
-use super::text::{Kind, Unit};
-
-/// A metric family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Family {
-    /// The name, unit included, without the `_total` that a counter's samples carry.
-    pub name: &'static str,
-    /// The type.
-    pub kind: Kind,
-    /// The unit, which is then the end of the name.
-    pub unit: Option<Unit>,
-    /// The labels, in the order they are written; `laaffic_redial_flow_info` has the configured ones as well.
-    pub labels: &'static [&'static str],
-    /// One sentence for people; not escaped yet.
-    pub help: &'static str,
-}
-
-impl Family {
-    /// The name that queries use: a counter's ends in `_total`.
-    pub fn query_name(&self) -> String {
-        format!("{}{}", self.name, self.kind.sample_suffix())
-    }
-
-    /// The name without its unit.
-    pub fn stem(&self) -> &'static str {
-        self.unit
-            .and_then(|unit| self.name.strip_suffix(unit.as_str()))
-            .and_then(|stem| stem.strip_suffix('_'))
-            .unwrap_or(self.name)
-    }
-}
+use exporter_toolkit::exposition::process;
+pub use exporter_toolkit::exposition::{Family, Kind, Unit};
 
 macro_rules! families {
     ($($constant:ident: $name:literal, $kind:ident, $unit:expr, [$($label:literal),*], $help:literal;)*) => {
@@ -45,9 +16,14 @@ macro_rules! families {
             };
         )*
 
-        /// Every family, in the order of the output.
-        pub const ALL: &[Family] = &[$($constant),*];
+        /// The exporter's own families, in the order of the output.
+        const OWN: &[Family] = &[$($constant),*];
     };
+}
+
+/// Every family of `/metrics`.
+pub fn all() -> impl Iterator<Item = &'static Family> {
+    OWN.iter().chain(process::FAMILIES)
 }
 
 /// The families that `/probe` shows beside the flow's own.
@@ -73,7 +49,6 @@ pub const PROBE_DURATION: Family = Family {
 
 const NO_UNIT: Option<Unit> = None;
 const SECONDS: Option<Unit> = Some(Unit::Seconds);
-const BYTES: Option<Unit> = Some(Unit::Bytes);
 const RATIO: Option<Unit> = Some(Unit::Ratio);
 
 families! {
@@ -86,29 +61,13 @@ families! {
     POLL_PANICS: "laaffic_exporter_poll_panics", Counter, NO_UNIT, [],
         "Polls that ended in a bug of this exporter; please report it.";
     API_REQUESTS: "laaffic_api_requests", Counter, NO_UNIT, ["account", "endpoint", "outcome"],
-        "HTTP requests sent to the LAAFFIC API, retries included, by how they ended.";
+        "HTTP requests sent to the vendor, retries included, by how they ended.";
     API_ERRORS: "laaffic_api_errors", Counter, NO_UNIT, ["account", "endpoint", "code", "reason"],
-        "Answers of the LAAFFIC API with a code other than 0; codes beyond the 32nd distinct one of an account count as code other.";
+        "Answers of the vendor with a code other than 0; codes beyond the 32nd distinct one of an account count as code other.";
     API_RETRIES: "laaffic_api_retries", Counter, NO_UNIT, ["account", "endpoint"],
-        "Requests to the LAAFFIC API that were sent again after a failure.";
+        "Requests to the vendor that were sent again after a failure.";
     API_REQUEST_DURATION: "laaffic_api_request_duration_seconds", Histogram, SECONDS, ["account", "endpoint"],
-        "How long requests to the LAAFFIC API took, from sending to the last byte of the answer, whatever the outcome.";
-    PROCESS_CPU: "process_cpu_seconds", Counter, SECONDS, [],
-        "Total user and system CPU time spent in seconds.";
-    PROCESS_RESIDENT_MEMORY: "process_resident_memory_bytes", Gauge, BYTES, [],
-        "Resident memory size in bytes.";
-    PROCESS_VIRTUAL_MEMORY: "process_virtual_memory_bytes", Gauge, BYTES, [],
-        "Virtual memory size in bytes.";
-    PROCESS_VIRTUAL_MEMORY_MAX: "process_virtual_memory_max_bytes", Gauge, BYTES, [],
-        "Maximum amount of virtual memory available in bytes.";
-    PROCESS_START_TIME: "process_start_time_seconds", Gauge, SECONDS, [],
-        "Start time of the process since unix epoch in seconds.";
-    PROCESS_OPEN_FDS: "process_open_fds", Gauge, NO_UNIT, [],
-        "Number of open file descriptors.";
-    PROCESS_MAX_FDS: "process_max_fds", Gauge, NO_UNIT, [],
-        "Maximum number of open file descriptors.";
-    PROCESS_THREADS: "process_threads", Gauge, NO_UNIT, [],
-        "Number of OS threads in the process.";
+        "How long requests to the vendor took, from sending to the last byte of the answer, whatever the outcome.";
     FLOW_INFO: "laaffic_redial_flow_info", Gauge, NO_UNIT, ["account", "key_id", "name", "recall_type"],
         "What the redial flow is, with its configured labels; recall_type is recallType as of the last good poll. Join on (account, key_id).";
     FLOW_UP: "laaffic_redial_flow_up", Gauge, NO_UNIT, ["account", "key_id"],
@@ -122,7 +81,7 @@ families! {
     FLOW_STATUS: "laaffic_redial_flow_status", Gauge, NO_UNIT, ["account", "key_id", "status"],
         "The flow's status as of the last good poll: 1 for the present one, 0 for the others; unknown stands for none and for any number that is not documented.";
     FLOW_STATUS_CODE: "laaffic_redial_flow_status_code", Gauge, NO_UNIT, ["account", "key_id"],
-        "The flow's status as the API's own number, as of the last good poll; absent where none was reported.";
+        "The flow's status as the vendor's own number, as of the last good poll; absent where none was reported.";
     FLOW_STATUS_SINCE: "laaffic_redial_flow_status_since_timestamp_seconds", Gauge, SECONDS, ["account", "key_id"],
         "When a poll first saw the flow's present status.";
     FLOW_STATUS_TRANSITIONS: "laaffic_redial_flow_status_transitions", Counter, NO_UNIT, ["account", "key_id", "status"],
@@ -130,7 +89,7 @@ families! {
     FLOW_NODES: "laaffic_redial_flow_nodes", Gauge, NO_UNIT, ["account", "key_id", "status"],
         "The flow's nodes (recall rounds) by nodeStatus, as of the last good poll.";
     FLOW_NODES_TRUNCATED: "laaffic_redial_flow_nodes_truncated", Gauge, NO_UNIT, ["account", "key_id"],
-        "Whether the API had more nodes than it handed out in the last good poll, so that the numbers by status are too low.";
+        "Whether the vendor had more nodes than it handed out in the last good poll, so that the numbers by status are too low.";
     FLOW_RECALL_ATTEMPTS: "laaffic_redial_flow_recall_attempts", Gauge, NO_UNIT, ["account", "key_id"],
         "How many recall attempts are planned (recallNum), as of the last good poll; absent where not reported.";
     FLOW_RECALL_INTERVAL: "laaffic_redial_flow_recall_interval_seconds", Gauge, SECONDS, ["account", "key_id"],
@@ -138,9 +97,9 @@ families! {
     FLOWS: "laaffic_redial_flows", Gauge, NO_UNIT, ["account", "status"],
         "Tracked flows by present status as of their last good polls; never polled and stale ones count as unknown.";
     API_CLOCK_SKEW: "laaffic_api_clock_skew_seconds", Gauge, SECONDS, ["account"],
-        "The API's clock minus ours, from the Date header of its last answer; absent before the first.";
+        "The vendor's clock minus ours, from the Date header of its last answer; absent before the first.";
     API_BLOCKED: "laaffic_api_blocked", Gauge, NO_UNIT, ["account"],
-        "Whether polling is stopped but for one probe a minute, because the API refuses the account's credentials or our address.";
+        "Whether polling is stopped but for one probe a minute, because the vendor refuses the account's credentials or our address.";
     POLL_BUDGET: "laaffic_exporter_poll_budget_ratio", Gauge, RATIO, ["account"],
         "Requests per second that the configured flows ask for, divided by the account's rate_limit; above 1 all intervals are stretched.";
 }
@@ -154,7 +113,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_end_in_their_unit() {
         let mut seen = HashSet::new();
-        for family in ALL {
+        for family in all() {
             assert!(seen.insert(family.name), "{} is there twice", family.name);
             assert!(!family.name.ends_with("_total"), "{}: _total is added", family.name);
             match family.unit {
@@ -166,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_unit_in_a_name_is_declared() {
-        for family in ALL {
+        for family in all() {
             let ends_in_unit = ["_seconds", "_bytes", "_ratio"]
                 .iter()
                 .any(|unit| family.name.ends_with(unit));
@@ -176,7 +135,7 @@ mod tests {
 
     #[test]
     fn help_is_one_sentence_that_needs_no_escaping() {
-        for family in ALL {
+        for family in all() {
             assert!(family.help.ends_with('.'), "{}", family.name);
             assert!(!family.help.contains(['\\', '\n', '"']), "{}", family.name);
         }

@@ -4,14 +4,11 @@ use std::fmt;
 
 use prometheus_client::registry::Registry;
 
-use super::flows::FlowWriter;
-use super::registry;
-use super::text::Format;
-use crate::store::Snapshot;
+use exporter_toolkit::exposition::body::{FRAME, Frames};
+use exporter_toolkit::exposition::{Format, text};
 
-/// How much of an answer is made at a time, in bytes. Large enough that the work around a frame does not show, small enough that
-/// many scrapes at once stay small.
-pub const FRAME: usize = 64 * 1024;
+use super::flows::FlowWriter;
+use crate::store::Snapshot;
 
 /// A frame is full this far before its capacity, so that its last samples rarely make it grow.
 const SLACK: usize = 2 * 1024;
@@ -42,7 +39,7 @@ impl Exposition {
     pub fn new(registry: &Registry, snapshot: Snapshot, format: Format) -> Result<Self, fmt::Error> {
         Ok(Self {
             format,
-            registry: registry::encode(registry, format)?,
+            registry: text::encode(registry, format)?,
             flows: FlowWriter::new(snapshot, format),
             progress: Progress::Registry,
         })
@@ -56,15 +53,10 @@ impl Exposition {
     pub fn of_flows(registry: &Registry, snapshot: Snapshot, format: Format) -> Result<Self, fmt::Error> {
         Ok(Self {
             format,
-            registry: registry::encode(registry, format)?,
+            registry: text::encode(registry, format)?,
             flows: FlowWriter::of_flows(snapshot, format),
             progress: Progress::Registry,
         })
-    }
-
-    /// Appends the next part, about [`FRAME`] long, to `out`. False with the last part.
-    pub fn fill(&mut self, out: &mut Vec<u8>) -> bool {
-        self.fill_to(out, out.len() + FRAME - SLACK)
     }
 
     pub(super) fn fill_to(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {
@@ -77,5 +69,11 @@ impl Exposition {
             self.progress = Progress::End;
         }
         self.progress != Progress::End
+    }
+}
+
+impl Frames for Exposition {
+    fn fill(&mut self, out: &mut Vec<u8>) -> bool {
+        self.fill_to(out, out.len() + FRAME - SLACK)
     }
 }

@@ -9,9 +9,11 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
+use exporter_toolkit::clock::unix_seconds;
+use exporter_toolkit::exposition::Format;
+use exporter_toolkit::exposition::text::{put_float, put_header, put_integer, put_label_value};
+
 use super::catalogue::{self, Family};
-use super::text::{Format, put_float, put_header, put_integer, put_label_value};
-use crate::clock::unix_seconds;
 use crate::model::{RecallType, Status};
 use crate::store::{AccountFlows, FlowRecord, Known, Snapshot};
 

@@ -4,12 +4,9 @@
 //! by frame, in OpenMetrics 1.0 or in the classic text format 0.0.4.
 //!
 //! - [`catalogue`]: every family there is, as one table
-//! - [`text`]: the two formats: headers, escaping, numbers
 //! - [`flows`]: flow and account families from a snapshot, by a cursor that stops when a frame is full
 //! - [`activity`]: what the exporter itself does: requests, errors, reloads
 //! - [`probe`]: the outcome of one probe
-//! - [`process`]: the standard process metrics
-//! - [`mod@registry`]: activity and process through prometheus-client, in both formats
 //! - [`exposition`]: registry and flows as one body
 //!
 //! Flows do not go through prometheus-client, because its encoder makes about twenty dynamic calls per series and there are 27
@@ -20,15 +17,23 @@ pub mod catalogue;
 pub mod exposition;
 pub mod flows;
 pub mod probe;
-pub mod process;
-pub mod registry;
-pub mod text;
 
 pub use self::activity::{AccountActivity, Activity};
 pub use self::exposition::Exposition;
 pub use self::probe::probe_registry;
-pub use self::registry::registry;
-pub use self::text::Format;
+
+use std::sync::Arc;
+
+use exporter_toolkit::exposition::process::ProcessMetrics;
+use prometheus_client::registry::Registry;
+
+/// The registry of a running exporter: its activity and its process.
+pub fn registry(activity: &Arc<Activity>) -> Registry {
+    let mut registry = Registry::default();
+    activity.register(&mut registry);
+    ProcessMetrics::new().register(&mut registry);
+    registry
+}
 
 #[cfg(test)]
 mod tests;

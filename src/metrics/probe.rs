@@ -9,7 +9,6 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::catalogue::{PROBE_DURATION, PROBE_SUCCESS};
-use super::registry::describe;
 
 #[derive(Debug)]
 struct Probe {
@@ -20,9 +19,9 @@ struct Probe {
 impl Collector for Probe {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let success = ConstGauge::new(i64::from(self.success));
-        success.encode(describe(&mut encoder, &PROBE_SUCCESS)?)?;
+        success.encode(PROBE_SUCCESS.describe(&mut encoder)?)?;
         let duration = ConstGauge::new(self.duration.as_secs_f64());
-        duration.encode(describe(&mut encoder, &PROBE_DURATION)?)
+        duration.encode(PROBE_DURATION.describe(&mut encoder)?)
     }
 }
 

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporter_toolkit::exposition::{Format, Frames};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
 use laaffic_exporter::config::{self, Config, HttpClient, Secret, SecretSource};
-use laaffic_exporter::metrics::{Activity, Exposition, Format, registry};
+use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId, Outcome};
 use laaffic_exporter::poll::{Plan, Poller, over_network};
 use laaffic_exporter::simulator::{Account, Fault, Flow, Settings, Simulator, Trouble};

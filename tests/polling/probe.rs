@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use laaffic_exporter::metrics::{Exposition, Format, probe_registry};
+use exporter_toolkit::exposition::Format;
+use laaffic_exporter::metrics::{Exposition, probe_registry};
 use laaffic_exporter::model::KeyId;
 use laaffic_exporter::poll::Probed;
 use laaffic_exporter::simulator::{Fault, Trouble};

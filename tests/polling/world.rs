@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
+use exporter_toolkit::exposition::{Format, Frames};
 use futures_util::future::BoxFuture;
 use laaffic_exporter::api::{Error, Transport};
 use laaffic_exporter::clock::{Clock, SharedClock};
 use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource};
-use laaffic_exporter::metrics::{Activity, Exposition, Format, registry};
+use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
 use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
 use laaffic_exporter::simulator::{self, Fault, Flow, FlowState, Scope, Settings, Trouble, Vendor};

@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use exporter_toolkit::server::{Guard, Server};
+use exporter_toolkit::web_config::LiveWebConfig;
 use laaffic_exporter::config::LoadError;
-use laaffic_exporter::web;
-use laaffic_exporter::web::config::LiveWebConfig;
-use laaffic_exporter::web::guard::Guard;
-use laaffic_exporter::web::server::Server;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, StatusCode};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -79,8 +77,6 @@ pub(crate) fn pages() -> Router {
     Router::new()
         .route("/", get(|| async { "here\n" }))
         .route("/metrics", get(move || async move { numbers }))
-        .fallback(web::not_found)
-        .method_not_allowed_fallback(web::method_not_allowed)
 }
 
 /// A running server.

@@ -13,8 +13,10 @@ use prometheus_client::registry::Registry;
 use proptest::prelude::*;
 
 use self::parse::{Family, read};
-use super::exposition::FRAME;
-use super::{Activity, Exposition, Format, catalogue, registry};
+use exporter_toolkit::exposition::Format;
+use exporter_toolkit::exposition::body::{FRAME, Frames};
+
+use super::{Activity, Exposition, catalogue, registry};
 use crate::model::{
     AccountName, ApiCode, CountByStatus, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType,
     Status,
@@ -259,8 +261,7 @@ async fn what_is_emitted_is_the_catalogue_and_nothing_else() {
         let openmetrics = format == Format::OpenMetrics;
         let text = whole(Exposition::new(&registry(&activity), store.snapshot(), format).unwrap());
         let families = read(&text, openmetrics);
-        let described: BTreeSet<_> = catalogue::ALL
-            .iter()
+        let described: BTreeSet<_> = catalogue::all()
             .filter(|family| cfg!(target_os = "linux") || !family.name.starts_with("process_"))
             .map(|family| {
                 if openmetrics {
@@ -273,8 +274,7 @@ async fn what_is_emitted_is_the_catalogue_and_nothing_else() {
         let emitted: BTreeSet<_> = families.iter().map(|family| family.name.clone()).collect();
         assert_eq!(emitted, described);
         for family in families {
-            let described = catalogue::ALL
-                .iter()
+            let described = catalogue::all()
                 .find(|described| described.name == family.name || described.query_name() == family.name)
                 .unwrap();
             assert_eq!(family.help, described.help, "{}", family.name);

@@ -1,0 +1,9 @@
+//! Parts of pages for people: a landing page, files that a page brings along, and answers that are written off the async threads.
+
+mod asset;
+mod landing;
+mod renderer;
+
+pub use self::asset::{Asset, asset_router};
+pub use self::landing::{LandingPage, Link};
+pub use self::renderer::Renderer;

@@ -1,0 +1,218 @@
+//! `/api/v1/flows`: what the page shows, as JSON (docs/api.md).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use exporter_toolkit::clock::{SharedClock, unix_seconds};
+use exporter_toolkit::pages::Renderer;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::ser::Formatter;
+
+use super::overview::{AccountOverview, FlowOverview, Overview};
+use crate::build_info;
+use crate::explain::explain;
+use crate::model::{CountByStatus, FailureReason};
+use crate::store::{Snapshot, Store};
+
+/// What the path shows. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Flows {
+    store: Arc<Store>,
+    clock: SharedClock,
+    renderer: Renderer,
+}
+
+impl Flows {
+    /// Shows this store.
+    pub fn new(store: Arc<Store>, clock: SharedClock) -> Self {
+        Self {
+            store,
+            clock,
+            renderer: Renderer::default(),
+        }
+    }
+}
+
+/// What is asked for in the query.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    account: Option<String>,
+}
+
+/// Answers `/api/v1/flows`.
+pub async fn show(State(flows): State<Flows>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+    let snapshot = flows.store.snapshot();
+    if let Some(name) = &asked.account
+        && !snapshot.accounts.iter().any(|account| *account.name == **name)
+    {
+        let error = serde_json::json!({"error": "no such account is configured"});
+        return (StatusCode::BAD_REQUEST, Json(error)).into_response();
+    }
+    let now = flows.clock.now();
+    let write = move || written(&snapshot, asked.account.as_deref(), now);
+    flows.renderer.answer(&headers, "application/json", write).await
+}
+
+fn written(snapshot: &Snapshot, account: Option<&str>, now: SystemTime) -> serde_json::Result<Vec<u8>> {
+    let overview = Overview::new(snapshot, account);
+    let body = Body {
+        version: build_info::VERSION,
+        generated_timestamp_seconds: unix_seconds(now),
+        flows_by_status: by_status(&overview.by_status()),
+        flows_failing: overview.failing(),
+        accounts: overview.accounts.iter().map(Account::new).collect(),
+        flows: overview.flows.iter().map(Flow::new).collect(),
+    };
+    let mut out = Vec::new();
+    body.serialize(&mut serde_json::Serializer::with_formatter(&mut out, InertInHtml))?;
+    out.push(b'\n');
+    Ok(out)
+}
+
+#[derive(Serialize)]
+struct Body<'s> {
+    version: &'static str,
+    generated_timestamp_seconds: f64,
+    flows_by_status: BTreeMap<&'static str, u32>,
+    flows_failing: usize,
+    accounts: Vec<Account<'s>>,
+    flows: Vec<Flow<'s>>,
+}
+
+#[derive(Serialize)]
+struct Account<'s> {
+    account: &'s str,
+    blocked: bool,
+    clock_skew_seconds: Option<f64>,
+    poll_budget_ratio: f64,
+    flows_by_status: BTreeMap<&'static str, u32>,
+    flows_failing: usize,
+    last_error: Option<Trouble>,
+}
+
+#[derive(Serialize)]
+struct Flow<'s> {
+    account: &'s str,
+    key_id: u64,
+    name: Option<&'s str>,
+    #[serde(serialize_with = "as_map")]
+    labels: &'s [(Box<str>, Box<str>)],
+    up: bool,
+    status: &'static str,
+    status_code: Option<i64>,
+    status_since_timestamp_seconds: Option<f64>,
+    nodes: Option<BTreeMap<&'static str, u32>>,
+    nodes_truncated: Option<bool>,
+    recall_type: Option<&'static str>,
+    recall_attempts: Option<i64>,
+    recall_interval_seconds: Option<i64>,
+    last_success_timestamp_seconds: Option<f64>,
+    poll_interval_seconds: f64,
+    error: Option<Trouble>,
+}
+
+/// A failure with its words; `since_timestamp_seconds` for what lasts, `timestamp_seconds` for what may be over.
+#[derive(Serialize)]
+struct Trouble {
+    reason: &'static str,
+    code: Option<i64>,
+    meaning: &'static str,
+    cure: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_timestamp_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_seconds: Option<f64>,
+}
+
+impl<'s> Account<'s> {
+    fn new(account: &AccountOverview<'s>) -> Self {
+        let state = account.state;
+        Self {
+            account: account.name,
+            blocked: state.blocked,
+            clock_skew_seconds: state.clock_skew_seconds,
+            poll_budget_ratio: state.budget_ratio,
+            flows_by_status: by_status(&account.by_status),
+            flows_failing: account.failing,
+            last_error: state.last_error.map(|error| Trouble {
+                timestamp_seconds: Some(unix_seconds(error.at)),
+                ..Trouble::new(error.reason)
+            }),
+        }
+    }
+}
+
+impl<'s> Flow<'s> {
+    fn new(flow: &FlowOverview<'s>) -> Self {
+        let FlowOverview { record, fresh, .. } = *flow;
+        let report = fresh.map(|known| known.report);
+        Self {
+            account: flow.account,
+            key_id: record.info.key_id.get(),
+            name: record.info.name.as_deref(),
+            labels: &record.info.labels,
+            up: record.up(),
+            status: flow.status().label(),
+            status_code: flow.status().code(),
+            status_since_timestamp_seconds: fresh.map(|known| unix_seconds(known.status_since)),
+            nodes: report.map(|report| by_status(&report.nodes)),
+            nodes_truncated: report.map(|report| report.nodes_truncated),
+            recall_type: report.map(|report| report.recall_type.label()),
+            recall_attempts: report.and_then(|report| report.recall_attempts),
+            recall_interval_seconds: report
+                .and_then(|report| report.recall_interval_minutes)
+                .map(|minutes| minutes.saturating_mul(60)),
+            last_success_timestamp_seconds: record.known.map(|known| unix_seconds(known.at)),
+            poll_interval_seconds: flow.poll_interval.as_secs_f64(),
+            error: record.failure.map(|failure| Trouble {
+                since_timestamp_seconds: Some(unix_seconds(failure.since)),
+                ..Trouble::new(failure.reason)
+            }),
+        }
+    }
+}
+
+impl Trouble {
+    fn new(reason: FailureReason) -> Self {
+        let explanation = explain(reason);
+        Self {
+            reason: reason.label(),
+            code: reason.code(),
+            meaning: explanation.meaning,
+            cure: explanation.cure,
+            since_timestamp_seconds: None,
+            timestamp_seconds: None,
+        }
+    }
+}
+
+fn by_status(counts: &CountByStatus) -> BTreeMap<&'static str, u32> {
+    counts.iter().map(|(status, count)| (status.label(), count)).collect()
+}
+
+fn as_map<S: Serializer>(labels: &&[(Box<str>, Box<str>)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(labels.iter().map(|(name, value)| (name, value)))
+}
+
+/// Compact JSON in which no name can become a tag, wherever somebody may paste it.
+struct InertInHtml;
+
+impl Formatter for InertInHtml {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(place) = rest.find(['<', '>', '&']) {
+            let (plain, special) = rest.split_at(place);
+            let mut characters = special.chars();
+            let code = characters.next().map_or(0, u32::from);
+            write!(writer, "{plain}\\u{code:04x}")?;
+            rest = characters.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}

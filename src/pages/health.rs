@@ -1,0 +1,150 @@
+//! `/-/healthy` and `/-/ready`: whether to restart this process, and whether it has something to show.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::store::{Snapshot, Store};
+
+/// What health is judged by.
+#[derive(Debug, Clone)]
+pub struct Health {
+    store: Arc<Store>,
+    /// Set once every flow was tried: readiness is about the start, and is never taken back. An outage of the upstream must not make
+    /// Prometheus lose the target.
+    ready: Arc<AtomicBool>,
+}
+
+impl Health {
+    /// Judges by the store.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self {
+            store,
+            ready: Arc::default(),
+        }
+    }
+
+    /// Whether polling works: a poll has ended, well or badly, within three of the shortest interval plus one request's time; or there
+    /// is nothing to poll. A dead-man switch, not a mirror of the upstream's health.
+    pub fn healthy(&self) -> bool {
+        let snapshot = self.store.snapshot();
+        let Some(interval) = shortest_interval(&snapshot) else {
+            return true;
+        };
+        let silence = snapshot.taken.saturating_duration_since(snapshot.last_poll_ended);
+        silence <= interval * 3 + snapshot.policy.request_timeout
+    }
+
+    /// Whether every flow has been tried once since the start.
+    fn ready(&self) -> bool {
+        if self.ready.load(Ordering::Relaxed) {
+            return true;
+        }
+        let snapshot = self.store.snapshot();
+        let ready = snapshot
+            .accounts
+            .iter()
+            .flat_map(|account| &account.flows)
+            .all(|flow| flow.tried());
+        if ready {
+            self.ready.store(true, Ordering::Relaxed);
+        }
+        ready
+    }
+}
+
+fn shortest_interval(snapshot: &Snapshot) -> Option<Duration> {
+    let intervals = snapshot
+        .accounts
+        .iter()
+        .flat_map(|account| account.flows.iter().map(|flow| snapshot.poll_interval(account, flow)));
+    intervals.min()
+}
+
+/// Answers `/-/healthy` (Prometheus' management API).
+pub async fn healthy(State(health): State<Health>) -> (StatusCode, &'static str) {
+    if health.healthy() {
+        (StatusCode::OK, "Healthy: polling works.\n")
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not healthy: no poll has ended for three intervals; the log may say why.\n",
+        )
+    }
+}
+
+/// Answers `/-/ready`.
+pub async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
+    if health.ready() {
+        (StatusCode::OK, "Ready.\n")
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not ready: some flows have not been tried since the start.\n",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::model::{FailureReason, FlowInfo, KeyId, Outcome};
+    use crate::store::{AccountFlows, Policy};
+
+    fn health(flows: u64) -> Health {
+        let policy = Policy {
+            stale_after: Duration::from_secs(300),
+            terminal_poll_interval: Duration::from_secs(900),
+            request_timeout: Duration::from_secs(10),
+        };
+        let infos = (1..=flows).map(|key_id| FlowInfo {
+            key_id: KeyId::new(key_id).unwrap(),
+            name: None,
+            labels: Box::default(),
+            poll_interval: Duration::from_secs(60),
+        });
+        Health::new(Arc::new(Store::new(policy, [AccountFlows::new("main".into(), infos)])))
+    }
+
+    fn poll_ends(health: &Health, key_id: u64) {
+        let timeout = FailureReason::Transport(Outcome::Timeout);
+        health
+            .store
+            .failed("main", KeyId::new(key_id).unwrap(), timeout, SystemTime::UNIX_EPOCH)
+            .unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn healthy_as_long_as_polls_end_however_badly() {
+        let health = health(2);
+        let limit = Duration::from_secs(3 * 60 + 10);
+        tokio::time::advance(limit).await;
+        assert!(health.healthy());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!health.healthy());
+        poll_ends(&health, 2);
+        assert!(health.healthy());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn healthy_where_there_is_nothing_to_poll() {
+        let health = health(0);
+        tokio::time::advance(Duration::from_secs(86_400)).await;
+        assert!(health.healthy() && health.ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ready_once_every_flow_was_tried() {
+        let health = health(2);
+        assert!(!health.ready());
+        poll_ends(&health, 1);
+        assert!(!health.ready());
+        poll_ends(&health, 2);
+        assert!(health.ready());
+    }
+}

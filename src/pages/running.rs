@@ -1,0 +1,40 @@
+//! `/config`: the configuration in force, every secret as `<secret>`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::config;
+use crate::poll::Outline;
+use crate::store::Store;
+
+/// Where the configuration in force is: its outline, and the flows in the store.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// Everything but the flows.
+    pub outline: Outline,
+    /// The flows.
+    pub store: Arc<Store>,
+}
+
+/// Answers `/config`.
+pub async fn show(State(running): State<Running>) -> (StatusCode, String) {
+    let outline = running.outline.get();
+    let snapshot = running.store.snapshot();
+    let shown = config::show(&outline, |name| {
+        let account = snapshot.accounts.iter().filter(|account| &*account.name == name);
+        account
+            .flat_map(|account| &account.flows)
+            .map(|flow| &*flow.info)
+            .collect()
+    });
+    match shown {
+        Ok(yaml) => (StatusCode::OK, yaml),
+        Err(error) => {
+            tracing::error!(error = error.to_string(), "the configuration could not be written");
+            let sentence = "The configuration could not be written; the log says why.\n";
+            (StatusCode::INTERNAL_SERVER_ERROR, sentence.to_owned())
+        }
+    }
+}

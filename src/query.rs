@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{OutputFormat, QueryArgs};
 use crate::clock::SharedClock;
 use crate::config::Config;
-use crate::explain::explain;
 use crate::metrics::Activity;
 use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status};
 use crate::poll::{self, Plan, Poller, Probed, Prober};
 use crate::store::{FlowRecord, Policy, Store};
+use crate::words::failure::explain;
 
 /// Everything that is needed to ask, without anything that polls.
 #[derive(Debug)]

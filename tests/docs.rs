@@ -9,9 +9,9 @@ use clap::CommandFactory;
 use exporter_toolkit::exposition::Kind;
 use laaffic_exporter::cli::Cli;
 use laaffic_exporter::config;
-use laaffic_exporter::explain::{every_reason, explain};
 use laaffic_exporter::metrics::catalogue::{Family, PROBE, all};
 use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
+use laaffic_exporter::words::failure::{every_reason, explain};
 
 /// cargo's own flags that the README mentions.
 const FLAGS_OF_CARGO: [&str; 1] = ["--release"];

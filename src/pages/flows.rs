@@ -16,9 +16,9 @@ use serde_json::ser::Formatter;
 
 use super::overview::{AccountOverview, FlowOverview, Overview};
 use crate::build_info;
-use crate::explain::explain;
 use crate::model::{CountByStatus, FailureReason};
 use crate::store::{Snapshot, Store};
+use crate::words::failure::explain;
 
 /// What the path shows. Cheap to clone.
 #[derive(Debug, Clone)]

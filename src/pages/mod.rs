@@ -2,11 +2,11 @@
 //! owns it.
 
 pub mod assets;
+mod bar;
 pub mod flows;
 pub mod health;
 pub mod lifecycle;
 pub mod overview;
-mod page_words;
 pub mod probe;
 pub mod running;
 pub mod status;

@@ -16,12 +16,14 @@ use exporter_toolkit::pages::Renderer;
 use serde::Deserialize;
 
 use super::assets::{CSS, ICON, JS};
+use super::bar::{self, BAR, Segment};
 use super::overview::{AccountOverview, FlowOverview, Overview};
-use super::page_words::{self as words, BAR, Segment};
 use crate::build_info;
-use crate::explain::{Explanation, explain, explain_status};
+
 use crate::model::{FailureReason, Status};
 use crate::store::{Snapshot, Store};
+use crate::words;
+use crate::words::failure::{Explanation, explain, explain_status};
 
 /// The page brings everything along, and nothing on it runs or asks anything but its own files.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -274,7 +276,7 @@ impl Row<'_> {
             ""
         };
         Some(Nodes {
-            segments: words::segments(&report.nodes),
+            segments: bar::segments(&report.nodes),
             text: format!("{text}{more}"),
             counts: counts.filter(|tally| tally.count > 0).collect(),
             truncated: report.nodes_truncated,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use laaffic_exporter::explain::{every_reason, explain};
 use laaffic_exporter::model::Status;
+use laaffic_exporter::words::failure::{every_reason, explain};
 use serde_json::Value;
 
 use super::dashboard::{all, array, expressions};

@@ -1,5 +1,4 @@
-//! What a failure means and what to do about it, in words: one place for the status page, `/api/v1/flows`, `query` and `check`.
-//! The table in `docs/metrics.md` has the same words, and a test compares them.
+//! What a failure means and what to do about it. The table in `docs/metrics.md` has the same words, and a test compares them.
 
 use crate::model::{ApiCode, FailureReason, Outcome, Status};
 

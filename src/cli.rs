@@ -164,9 +164,9 @@ pub enum LogFormat {
 /// What to do instead of exporting.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Run the exporter together with a simulated upstream: 32 flows in 4 accounts, no configuration needed.
+    /// Run the exporter together with a simulated vendor: 32 flows in 4 accounts, no configuration needed.
     Demo(DemoArgs),
-    /// Run the simulated upstream alone, to point an exporter at.
+    /// Run the simulated vendor alone, to point an exporter at.
     Simulate(SimulateArgs),
     /// Ask for one flow now and print what came.
     Query(QueryArgs),
@@ -235,7 +235,7 @@ pub struct HealthcheckArgs {
 /// Flags of `simulate`.
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
-    /// Address that the simulated upstream listens on.
+    /// Address that the simulated vendor listens on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10872")]
     pub address: ListenAddress,
 

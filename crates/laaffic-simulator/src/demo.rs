@@ -1,9 +1,9 @@
 //! The demo's cast: 32 flows in four accounts, with lives written so that a five-minute look shows everything, every alert's cause too.
 
-use super::fault::{Fault, Trouble};
-use super::life::{Course, FlowState, Plan, Script};
-use super::page::{Envelope, Manner, Shape};
-use super::settings::{Account, Flow, Latency, Settings};
+use crate::dialect::{Dialect, Envelope, Shape};
+use crate::fault::{Fault, FaultPlan};
+use crate::lifecycle::{FlowState, Lifecycle, Outcome, Script};
+use crate::settings::{Account, Flow, Latency, Settings};
 
 /// A simulated minute in a real second: a flow that waits ten minutes between rounds moves on every ten seconds.
 const SPEED: f64 = 60.0;
@@ -40,10 +40,10 @@ pub struct DemoFlow {
 /// One line of a flow's part; minutes of simulated time, which are seconds in the demo.
 #[derive(Debug, Clone, Copy)]
 enum Role {
-    /// Course, rounds, interval, pending before and rest after, age at the start.
-    Lives(Course, u16, u32, u32, u32, u32),
+    /// Outcome, rounds, interval, pending before and rest after, age at the start.
+    Lives(Outcome, u16, u32, u32, u32, u32),
     /// Stays as its life ended; course, rounds, interval, age at the start.
-    Stays(Course, u16, u32, u32),
+    Stays(Outcome, u16, u32, u32),
     /// Never moves; status, rounds, interval, the rounds' statuses.
     Stands(i64, u16, u32, &'static [i64]),
     /// The same, and the web server before the vendor answers instead of it.
@@ -60,10 +60,28 @@ const fn flow(key_id: u64, name: &'static str, team: &'static str, role: Role) -
     }
 }
 
-use Course::{Cancelled, Completes, Exception, FailingNode, Undocumented};
+const fn account(
+    name: &'static str,
+    api_key: &'static str,
+    api_secret: &'static str,
+    rate_limit: f64,
+    flows: &'static [DemoFlow],
+    refused: bool,
+) -> DemoAccount {
+    DemoAccount {
+        name,
+        api_key,
+        api_secret,
+        rate_limit,
+        flows,
+        refused,
+    }
+}
+
+use Outcome::{Cancelled, Completes, Exception, FailingNode, Undocumented};
 use Role::{Gone, Lives, Stands, Stays, Unreachable};
 
-const REPAIRED: Course = Exception {
+const REPAIRED: Outcome = Exception {
     round: 1,
     repair: Some(45),
 };
@@ -71,7 +89,7 @@ const BAD_GATEWAY: Fault = Fault::HttpStatus {
     status: 502,
     retry_after: None,
 };
-const NEVER_REPAIRED: Course = Exception { round: 1, repair: None };
+const NEVER_REPAIRED: Outcome = Exception { round: 1, repair: None };
 
 #[rustfmt::skip]
 const RETAIL: [DemoFlow; 18] = [
@@ -126,43 +144,18 @@ const CLINIC: [DemoFlow; 2] = [
 /// Requests per second: enough for every flow every second, with pages and retries.
 const AMPLE: f64 = 50.0;
 
+#[rustfmt::skip]
+const ACCOUNTS: [DemoAccount; 4] = [
+    account("retail",  "demoRtl1", "demo-secret-of-retail",  AMPLE, &RETAIL,  false),
+    account("finance", "demoFin2", "demo-secret-of-finance", AMPLE, &FINANCE, false),
+    // Less than its flows ask for, even when all of them are completed.
+    account("travel",  "demoTrv3", "demo-secret-of-travel",  0.2,   &TRAVEL,  false),
+    account("clinic",  "demoCln4", "demo-secret-of-clinic",  AMPLE, &CLINIC,  true),
+];
+
 /// The demo's accounts, for the configuration of an exporter that watches them.
 pub fn demo_accounts() -> [DemoAccount; 4] {
-    [
-        DemoAccount {
-            name: "retail",
-            api_key: "demoRtl1",
-            api_secret: "demo-secret-of-retail",
-            rate_limit: AMPLE,
-            flows: &RETAIL,
-            refused: false,
-        },
-        DemoAccount {
-            name: "finance",
-            api_key: "demoFin2",
-            api_secret: "demo-secret-of-finance",
-            rate_limit: AMPLE,
-            flows: &FINANCE,
-            refused: false,
-        },
-        DemoAccount {
-            name: "travel",
-            api_key: "demoTrv3",
-            api_secret: "demo-secret-of-travel",
-            // Less than its flows ask for, even when all of them are completed.
-            rate_limit: 0.2,
-            flows: &TRAVEL,
-            refused: false,
-        },
-        DemoAccount {
-            name: "clinic",
-            api_key: "demoCln4",
-            api_secret: "demo-secret-of-clinic",
-            rate_limit: AMPLE,
-            flows: &CLINIC,
-            refused: true,
-        },
-    ]
+    ACCOUNTS
 }
 
 impl Settings {
@@ -178,19 +171,19 @@ impl Settings {
             api_key: account.api_key.into(),
             api_secret: account.api_secret.into(),
             flows: account.flows.iter().map(DemoFlow::flow).collect(),
-            trouble: None,
+            faults: None,
         });
         let [retail, mut finance, mut travel, mut clinic] = accounts;
-        finance.trouble = Some(Trouble::mix([
+        finance.faults = Some(FaultPlan::mix([
             (0.08, Fault::code(-18)),
             (0.04, Fault::Reset),
             (0.005, Fault::code(-54)),
         ]));
-        travel.trouble = Some(Trouble::always(Fault::ClockOffset { seconds: 7 * 60 }));
+        travel.faults = Some(FaultPlan::always(Fault::ClockOffset { seconds: 7 * 60 }));
         for flow in &mut travel.flows {
-            flow.trouble = Some(Trouble::always(Fault::Delay { milliseconds: 6_000 }));
+            flow.faults = Some(FaultPlan::always(Fault::Delay { milliseconds: 6_000 }));
         }
-        clinic.trouble = Some(Trouble::always(Fault::code(-2)));
+        clinic.faults = Some(FaultPlan::always(Fault::code(-2)));
         Self {
             seed,
             speed: SPEED,
@@ -206,85 +199,51 @@ impl Settings {
 
 impl DemoFlow {
     fn flow(&self) -> Flow {
-        let script = |course, recall_num, recall_interval, pending, rest, age| {
-            Plan::Scripted(Box::new(Script {
-                course,
+        let script = |outcome, recall_num, recall_interval, pending, rest, age| {
+            Lifecycle::Scripted(Script {
+                outcome,
                 recall_type: i64::from(!self.key_id.is_multiple_of(5)),
                 recall_num,
                 recall_interval,
                 pending,
                 rest,
                 age,
-            }))
+            })
         };
-        let still = |status, recall_num: u16, recall_interval: u32, nodes: &[i64]| {
-            Plan::Still(Box::new(FlowState {
-                recall_num: Some(recall_num.into()),
-                recall_interval: Some(recall_interval.into()),
-                ..FlowState::with_nodes(status, nodes)
-            }))
+        let lifecycle = match self.role {
+            Lives(outcome, rounds, interval, pending, rest, age) => {
+                script(outcome, rounds, interval, pending, Some(rest), age)
+            }
+            Stays(outcome, rounds, interval, age) => script(outcome, rounds, interval, 10, None, age),
+            Stands(status, rounds, interval, nodes) | Unreachable(status, rounds, interval, nodes) => {
+                Lifecycle::Fixed(FlowState {
+                    recall_num: Some(rounds.into()),
+                    recall_interval: Some(interval.into()),
+                    ..FlowState::with_nodes(status, nodes)
+                })
+            }
+            Gone => Lifecycle::Missing,
         };
         Flow {
             key_id: self.key_id,
-            trouble: match self.role {
-                Unreachable(..) => Some(Trouble::always(BAD_GATEWAY)),
-                _ => None,
-            },
-            plan: match self.role {
-                Lives(course, rounds, interval, pending, rest, age) => {
-                    script(course, rounds, interval, pending, Some(rest), age)
-                }
-                Stays(course, rounds, interval, age) => script(course, rounds, interval, 10, None, age),
-                Stands(status, rounds, interval, nodes) | Unreachable(status, rounds, interval, nodes) => {
-                    still(status, rounds, interval, nodes)
-                }
-                Gone => Plan::Gone,
-            },
-            manner: Some(self.manner()),
+            lifecycle,
+            dialect: Some(self.dialect()),
+            faults: matches!(self.role, Unreachable(..)).then(|| FaultPlan::always(BAD_GATEWAY)),
         }
     }
 
     /// Most flows answer in the documented form; each other form is shown by some of those that have nothing else to show.
-    fn manner(&self) -> Manner {
-        let plain = Manner::default();
+    #[rustfmt::skip]
+    fn dialect(&self) -> Dialect {
+        let plain = Dialect::default();
         match self.key_id {
-            1005 => Manner {
-                shape: Shape::Records,
-                page_size: 2,
-                ..plain
-            },
-            1007 => Manner {
-                numbers_as_text: true,
-                code_as_text: true,
-                ..plain
-            },
-            1010 => Manner {
-                shape: Shape::Merged,
-                page_size: 4,
-                ..plain
-            },
-            2002 => Manner {
-                shape: Shape::Merged,
-                page_size: 2,
-                ignores_current: true,
-                ..plain
-            },
-            2005 => Manner {
-                sparse: true,
-                extras: true,
-                ..plain
-            },
-            2007 => Manner {
-                envelope: Envelope::StatusReason,
-                code_as_text: true,
-                ..plain
-            },
-            2008 => Manner {
-                envelope: Envelope::StatusReason,
-                numbers_as_text: true,
-                extras: true,
-                ..plain
-            },
+            1005 => Dialect { shape: Shape::Records, page_size: 2, ..plain },
+            1007 => Dialect { numbers_as_text: true, code_as_text: true, ..plain },
+            1010 => Dialect { shape: Shape::Merged, page_size: 4, ..plain },
+            2002 => Dialect { shape: Shape::Merged, page_size: 2, ignores_current: true, ..plain },
+            2005 => Dialect { sparse: true, extras: true, ..plain },
+            2007 => Dialect { envelope: Envelope::StatusReason, code_as_text: true, ..plain },
+            2008 => Dialect { envelope: Envelope::StatusReason, numbers_as_text: true, extras: true, ..plain },
             _ => plain,
         }
     }
@@ -295,7 +254,6 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
-    use super::super::life::state_at;
     use super::*;
 
     #[test]
@@ -321,7 +279,7 @@ mod tests {
                 .accounts
                 .iter()
                 .flat_map(|account| &account.flows)
-                .filter_map(|flow| state_at(&flow.plan, settings.seed, flow.key_id, elapsed))
+                .filter_map(|flow| flow.lifecycle.state_at(settings.seed, flow.key_id, elapsed))
                 .collect();
             assert_eq!(states.len(), 31);
             assert!(
@@ -351,7 +309,11 @@ mod tests {
         let settings = Settings::demo(1);
         let mut reached = BTreeSet::new();
         for flow in settings.accounts.iter().flat_map(|account| &account.flows) {
-            let status = |second: u64| state_at(&flow.plan, 1, flow.key_id, Duration::from_secs(60 * second))?.status;
+            let state = |second: u64| {
+                flow.lifecycle
+                    .state_at(1, flow.key_id, Duration::from_secs(60 * second))
+            };
+            let status = |second: u64| state(second)?.status;
             reached.extend(
                 (1..300)
                     .filter(|second| status(*second) != status(second - 1))

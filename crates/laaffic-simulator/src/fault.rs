@@ -1,11 +1,10 @@
 //! What can go wrong at the vendor, and how often.
 
-use std::borrow::Cow;
-
 use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::chance::fraction;
+use crate::random::fraction;
 
 /// One thing that goes wrong with an answer. In JSON: `{"kind": "http_status", "status": 503}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +108,11 @@ impl Fault {
     /// One of every kind, with ordinary parameters: for a schedule that leaves nothing out.
     pub fn all() -> Vec<Self> {
         let status = |status, retry_after| Self::HttpStatus { status, retry_after };
-        vec![
+        let too_large = |declared| Self::TooLarge {
+            mebibytes: five(),
+            declared,
+        };
+        let mut all = vec![
             Self::NeverAnswers,
             Self::Trickle,
             Self::Reset,
@@ -123,14 +126,8 @@ impl Fault {
             status(429, Some(RetryAfter::Seconds(1))),
             status(429, Some(RetryAfter::DateInSeconds(2))),
             status(502, None),
-            Self::TooLarge {
-                mebibytes: five(),
-                declared: false,
-            },
-            Self::TooLarge {
-                mebibytes: five(),
-                declared: true,
-            },
+            too_large(false),
+            too_large(true),
             Self::GzipBomb,
             Self::Html,
             Self::Empty,
@@ -138,16 +135,12 @@ impl Fault {
             Self::TruncatedJson,
             Self::WrongTypes,
             Self::Nested,
-            Self::code(-1),
-            Self::code(-2),
-            Self::code(-16),
-            Self::code(-18),
-            Self::code(-22),
-            Self::code(-99),
             Self::Delay { milliseconds: 100 },
             Self::ClockOffset { seconds: 86_400 },
             Self::IgnoreCurrent,
-        ]
+        ];
+        all.extend([-1, -2, -16, -18, -22, -99].map(Self::code));
+        all
     }
 
     /// A code with the vendor's words.
@@ -155,51 +148,33 @@ impl Fault {
         Self::Code { code, msg: None }
     }
 
-    /// How the counts call it.
-    pub fn name(&self) -> Cow<'static, str> {
+    /// How the counts call it: its `kind`, but statuses and codes by their number.
+    pub fn name(&self) -> String {
         match self {
-            Self::NeverAnswers => "never_answers".into(),
-            Self::Trickle => "trickle".into(),
-            Self::Reset => "reset".into(),
-            Self::TruncatedLength => "truncated_length".into(),
-            Self::TruncatedChunks => "truncated_chunks".into(),
-            Self::Redirect { status, .. } | Self::HttpStatus { status, .. } => format!("http_{status}").into(),
-            Self::TooLarge { .. } => "too_large".into(),
-            Self::GzipBomb => "gzip_bomb".into(),
-            Self::Html => "html".into(),
-            Self::Empty => "empty".into(),
-            Self::InvalidUtf8 => "invalid_utf8".into(),
-            Self::TruncatedJson => "truncated_json".into(),
-            Self::WrongTypes => "wrong_types".into(),
-            Self::Nested => "nested".into(),
-            Self::Code { code, .. } => code.to_string().into(),
-            Self::Delay { .. } => "delay".into(),
-            Self::ClockOffset { .. } => "clock_offset".into(),
-            Self::IgnoreCurrent => "ignore_current".into(),
+            Self::Redirect { status, .. } | Self::HttpStatus { status, .. } => format!("http_{status}"),
+            Self::Code { code, .. } => code.to_string(),
+            _ => self.kind(),
         }
     }
 
-    /// Whether the answer stays what it would have been, apart from this.
-    pub(super) fn only_alters(&self) -> bool {
-        matches!(
-            self,
-            Self::Delay { .. } | Self::ClockOffset { .. } | Self::IgnoreCurrent
-        )
+    fn kind(&self) -> String {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        json.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    fn check(&self) -> Result<(), Impossible> {
+    fn check(&self) -> Result<(), InvalidFault> {
         match self {
-            Self::Redirect { status, .. } if !(300..400).contains(status) => Err(Impossible::Redirect(*status)),
-            Self::Redirect { location, .. } if HeaderValue::from_str(location).is_err() => Err(Impossible::Location),
-            Self::HttpStatus { status, .. } if !(200..600).contains(status) => Err(Impossible::Status(*status)),
+            Self::Redirect { status, .. } if !(300..400).contains(status) => Err(InvalidFault::Redirect(*status)),
+            Self::Redirect { location, .. } if HeaderValue::from_str(location).is_err() => Err(InvalidFault::Location),
+            Self::HttpStatus { status, .. } if !(200..600).contains(status) => Err(InvalidFault::Status(*status)),
             _ => Ok(()),
         }
     }
 }
 
-/// Why a trouble cannot be.
+/// Why a fault, or a plan of faults, cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Impossible {
+pub enum InvalidFault {
     /// An HTTP status that cannot be the end of an answer.
     #[error("status {0} is not from 200 to 599")]
     Status(u16),
@@ -214,11 +189,11 @@ pub enum Impossible {
     Probability,
 }
 
-/// Which faults strike, and how often.
+/// Which faults strike where, and how often.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Trouble {
-    /// The faults with their probabilities, of which one at most strikes a request; what is missing to 1 is peace.
-    pub mix: Vec<Chance>,
+pub struct FaultPlan {
+    /// The faults with their probabilities, of which one at most strikes a request; what is missing to 1 is no fault.
+    pub faults: Vec<WeightedFault>,
     /// For how many more requests it lasts; for good where `None`.
     pub times: Option<u64>,
 }
@@ -226,14 +201,14 @@ pub struct Trouble {
 /// A fault and how probable it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Chance {
+pub struct WeightedFault {
     /// From 0 to 1.
     pub probability: f64,
     /// What strikes.
     pub fault: Fault,
 }
 
-impl Trouble {
+impl FaultPlan {
     /// Every request meets this fault.
     pub fn always(fault: Fault) -> Self {
         Self::mix([(1.0, fault)])
@@ -250,63 +225,59 @@ impl Trouble {
     /// A schedule by seed: each fault strikes with its probability. The n-th request for a flow meets the same fault in every run.
     pub fn mix(faults: impl IntoIterator<Item = (f64, Fault)>) -> Self {
         Self {
-            mix: faults
+            faults: faults
                 .into_iter()
-                .map(|(probability, fault)| Chance { probability, fault })
+                .map(|(probability, fault)| WeightedFault { probability, fault })
                 .collect(),
             times: None,
         }
     }
 
-    /// Whether this trouble can be.
-    pub fn check(&self) -> Result<(), Impossible> {
+    /// Whether this plan can be.
+    pub fn check(&self) -> Result<(), InvalidFault> {
         // A little more than 1 is what adding up decimal fractions may give.
         const ONE: f64 = 1.0 + 1e-9;
-        let probabilities = || self.mix.iter().map(|chance| chance.probability);
+        let probabilities = || self.faults.iter().map(|weighted| weighted.probability);
         if !probabilities().all(|probability| (0.0..=ONE).contains(&probability)) || probabilities().sum::<f64>() > ONE
         {
-            return Err(Impossible::Probability);
+            return Err(InvalidFault::Probability);
         }
-        self.mix.iter().try_for_each(|chance| chance.fault.check())
+        self.faults.iter().try_for_each(|weighted| weighted.fault.check())
     }
 
-    /// What strikes a request whose chance is `hash`.
-    pub(super) fn draw(&self, hash: u64) -> Option<&Fault> {
+    /// What strikes a request with this hash.
+    fn draw(&self, hash: u64) -> Option<&Fault> {
         let mut rest = fraction(hash);
-        self.mix.iter().find_map(|chance| {
-            rest -= chance.probability;
-            (rest < 0.0).then_some(&chance.fault)
+        self.faults.iter().find_map(|weighted| {
+            rest -= weighted.probability;
+            (rest < 0.0).then_some(&weighted.fault)
         })
     }
 }
 
-/// Takes a request's fault from the place where trouble may be set, counts it down there, and clears the place when it is used up.
-pub(super) fn strike(place: &mut Option<Box<Trouble>>, hash: u64) -> Option<Fault> {
-    let trouble = place.as_mut()?;
-    let left = trouble.times;
-    let fault = match left {
-        Some(0) => None,
-        _ => trouble.draw(hash).cloned(),
-    };
-    match left {
-        Some(0 | 1) => *place = None,
-        Some(left) => trouble.times = Some(left - 1),
-        None => {}
-    }
+/// The fault that strikes the next request, from the place where a plan may be set. Counts the plan down, and clears the place when it
+/// is used up.
+pub(crate) fn draw_from(place: &mut Option<FaultPlan>, hash: u64) -> Option<Fault> {
+    let used_up = |plan: &mut FaultPlan| plan.times == Some(0);
+    place.take_if(used_up);
+    let plan = place.as_mut()?;
+    let fault = plan.draw(hash).cloned();
+    plan.times = plan.times.map(|left| left - 1);
+    place.take_if(used_up);
     fault
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::chance::chance;
     use super::*;
+    use crate::random::hash;
 
     #[test]
     fn a_mix_strikes_as_often_as_it_says() {
-        let trouble = Trouble::mix([(0.1, Fault::code(-18)), (0.3, Fault::code(-2))]);
+        let plan = FaultPlan::mix([(0.1, Fault::code(-18)), (0.3, Fault::code(-2))]);
         let mut counts = std::collections::BTreeMap::<_, u32>::new();
         for n in 0..10_000 {
-            let name = trouble.draw(chance(5, &[n])).map(|fault| fault.name().into_owned());
+            let name = plan.draw(hash(5, &[n])).map(|fault| fault.name());
             *counts.entry(name).or_default() += 1;
         }
         assert!((900..1_100).contains(&counts[&Some("-18".into())]), "{counts:?}");
@@ -316,22 +287,22 @@ mod tests {
 
     #[test]
     fn always_is_always_and_times_run_out() {
-        let mut place = Some(Box::new(Trouble::always(Fault::code(-1))));
-        assert!((0..100).all(|n| strike(&mut place, chance(1, &[n])) == Some(Fault::code(-1))));
-        place = Some(Box::new(Trouble::times(2, Fault::code(-1))));
-        let struck: Vec<_> = (0..4).map(|n| strike(&mut place, n).is_some()).collect();
+        let mut place = Some(FaultPlan::always(Fault::code(-1)));
+        assert!((0..100).all(|n| draw_from(&mut place, hash(1, &[n])) == Some(Fault::code(-1))));
+        place = Some(FaultPlan::times(2, Fault::code(-1)));
+        let struck: Vec<_> = (0..4).map(|n| draw_from(&mut place, n).is_some()).collect();
         assert_eq!(struck, [true, true, false, false]);
         assert_eq!(place, None);
-        place = Some(Box::new(Trouble::times(0, Fault::Reset)));
-        assert_eq!((strike(&mut place, 0), place), (None, None));
+        place = Some(FaultPlan::times(0, Fault::Reset));
+        assert_eq!((draw_from(&mut place, 0), place), (None, None));
     }
 
     #[test]
-    fn every_fault_survives_json_and_is_possible() {
+    fn every_fault_survives_json_and_can_be() {
         for fault in Fault::all() {
             let json = serde_json::to_string(&fault).unwrap();
             assert_eq!(serde_json::from_str::<Fault>(&json).unwrap(), fault, "{json}");
-            assert_eq!(Trouble::always(fault).check(), Ok(()));
+            assert_eq!(FaultPlan::always(fault).check(), Ok(()));
         }
     }
 
@@ -361,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_troubles() {
+    fn plans_that_cannot_be() {
         let status = |status| Fault::HttpStatus {
             status,
             retry_after: None,
@@ -370,24 +341,24 @@ mod tests {
             status,
             location: location.into(),
         };
-        for (trouble, why) in [
-            (Trouble::always(status(101)), Impossible::Status(101)),
-            (Trouble::always(redirect(200, "/")), Impossible::Redirect(200)),
-            (Trouble::always(redirect(301, "/\n")), Impossible::Location),
+        for (plan, why) in [
+            (FaultPlan::always(status(101)), InvalidFault::Status(101)),
+            (FaultPlan::always(redirect(200, "/")), InvalidFault::Redirect(200)),
+            (FaultPlan::always(redirect(301, "/\n")), InvalidFault::Location),
             (
-                Trouble::mix([(0.6, status(500)), (0.6, status(502))]),
-                Impossible::Probability,
+                FaultPlan::mix([(0.6, status(500)), (0.6, status(502))]),
+                InvalidFault::Probability,
             ),
-            (Trouble::mix([(-0.1, status(500))]), Impossible::Probability),
-            (Trouble::mix([(f64::NAN, status(500))]), Impossible::Probability),
+            (FaultPlan::mix([(-0.1, status(500))]), InvalidFault::Probability),
+            (FaultPlan::mix([(f64::NAN, status(500))]), InvalidFault::Probability),
         ] {
-            assert_eq!(trouble.check(), Err(why));
+            assert_eq!(plan.check(), Err(why));
         }
     }
 
     #[test]
     fn the_documentation_lists_every_kind() {
-        let documentation = include_str!("../../docs/simulator.md");
+        let documentation = include_str!("../../../docs/simulator.md");
         for fault in Fault::all() {
             let json = serde_json::to_value(&fault).unwrap();
             let row = format!("| `{}` |", json["kind"].as_str().unwrap());

@@ -1,21 +1,21 @@
-//! Turning a proper answer into one that something went wrong with.
+//! A fault in place of the proper answer: what goes out over HTTP.
 
 use std::io::{self, Write as _};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::chance::pick;
-use super::fault::{Fault, RetryAfter};
-use super::line::Scissors;
-use super::server::{html, http_date, json};
+use crate::connection::ConnectionHandle;
+use crate::fault::{Fault, RetryAfter};
+use crate::random::pick;
+use crate::response::{html, http_date, json};
 
 /// Long enough for what was sent to be read before the connection ends: a reset may overtake what is still on its way.
 const BEFORE_THE_END: Duration = Duration::from_millis(20);
@@ -30,22 +30,21 @@ const LARGE_HEAD: &[u8] = br#"{"code":0,"msg":"success","data":{"padding":""#;
 const LARGE_TAIL: &[u8] = br#""}}"#;
 static PADDING: [u8; BLOCK] = [b'x'; BLOCK];
 
-/// What is needed to ruin an answer.
-pub(super) struct Wreck {
-    /// What the answer would have been.
-    pub(super) answer: String,
+/// The answer that a request should have got, and what is needed to spoil it.
+pub(crate) struct ProperAnswer {
+    pub(crate) body: String,
     /// The server's clock.
-    pub(super) now: SystemTime,
+    pub(crate) now: SystemTime,
     /// What is left to chance.
-    pub(super) hash: u64,
-    /// How to reset the connection, where there is one.
-    pub(super) scissors: Option<Scissors>,
-    pub(super) stop: CancellationToken,
+    pub(crate) hash: u64,
+    pub(crate) connection: ConnectionHandle,
+    /// Cancelled when the simulator stops.
+    pub(crate) stop: CancellationToken,
 }
 
-impl Wreck {
-    /// The answer, ruined by this fault. Faults that only alter an answer leave it as it is.
-    pub(super) async fn by(self, fault: Fault) -> Response {
+impl ProperAnswer {
+    /// The answer with this fault. Those that only alter an answer leave it as it is.
+    pub(crate) async fn with(self, fault: Fault) -> Response {
         match fault {
             Fault::NeverAnswers => {
                 self.stop.cancelled().await;
@@ -53,46 +52,28 @@ impl Wreck {
             }
             Fault::Trickle => json(self.trickle()),
             Fault::Reset => {
-                let scissors = self.scissors.clone();
-                json(self.half_then(move || {
-                    if let Some(scissors) = &scissors {
-                        scissors.cut();
-                    }
-                }))
+                let connection = self.connection.clone();
+                json(self.half_then(move || connection.reset_on_close()))
             }
             Fault::TruncatedLength => {
-                let length = HeaderValue::from(self.answer.len());
-                let mut response = json(self.half_then(|| {}));
-                response.headers_mut().insert(header::CONTENT_LENGTH, length);
-                response
+                let length = [(header::CONTENT_LENGTH, self.body.len())];
+                (length, json(self.half_then(|| {}))).into_response()
             }
             Fault::TruncatedChunks => json(self.half_then(|| {})),
             Fault::Redirect { status, location } => {
-                let mut response = html(status_code(status));
-                if let Ok(location) = HeaderValue::from_str(&location) {
-                    response.headers_mut().insert(header::LOCATION, location);
-                }
-                response
+                ([(header::LOCATION, location)], html(status_code(status))).into_response()
             }
             Fault::HttpStatus { status, retry_after } => {
-                let mut response = html(status_code(status));
-                if let Some(value) = retry_after.and_then(|retry_after| self.retry_after(retry_after)) {
-                    response.headers_mut().insert(header::RETRY_AFTER, value);
-                }
-                response
+                let retry_after = retry_after.map(|retry_after| [(header::RETRY_AFTER, self.text_of(retry_after))]);
+                (retry_after, html(status_code(status))).into_response()
             }
             Fault::TooLarge { mebibytes, declared } => too_large(mebibytes.into(), declared),
-            Fault::GzipBomb => {
-                let mut response = json(BOMB.clone());
-                let gzip = HeaderValue::from_static("gzip");
-                response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
-                response
-            }
+            Fault::GzipBomb => ([(header::CONTENT_ENCODING, "gzip")], json(BOMB.clone())).into_response(),
             Fault::Html => html(StatusCode::OK),
             Fault::Empty => json(Body::empty()),
             Fault::InvalidUtf8 => {
                 // After the opening brace, so that all the rest is as it should be.
-                let rest = self.answer.strip_prefix('{').unwrap_or_default();
+                let rest = self.body.strip_prefix('{').unwrap_or_default();
                 json([b"{\"note\":\"\xc3\x28\xff\",", rest.as_bytes()].concat())
             }
             Fault::TruncatedJson => json(self.half()),
@@ -110,13 +91,13 @@ impl Wreck {
                 json(format!(r#"{{"code":0,"msg":"success","data":{open}{close}}}"#))
             }
             Fault::Code { .. } | Fault::Delay { .. } | Fault::ClockOffset { .. } | Fault::IgnoreCurrent => {
-                json(self.answer)
+                json(self.body)
             }
         }
     }
 
     fn half(&self) -> Bytes {
-        let bytes = self.answer.as_bytes();
+        let bytes = self.body.as_bytes();
         let (half, _) = bytes.split_at_checked(bytes.len() / 2).unwrap_or_default();
         Bytes::copy_from_slice(half)
     }
@@ -136,19 +117,19 @@ impl Wreck {
     /// A byte a second, until the end of the answer or of the simulator.
     fn trickle(self) -> Body {
         let stop = self.stop.cancelled_owned();
-        let bytes = stream::iter(Bytes::from(self.answer)).then(async |byte| {
+        let bytes = stream::iter(Bytes::from(self.body)).then(async |byte| {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok(Bytes::copy_from_slice(&[byte]))
         });
         body(bytes.take_until(stop))
     }
 
-    fn retry_after(&self, retry_after: RetryAfter) -> Option<HeaderValue> {
+    fn text_of(&self, retry_after: RetryAfter) -> String {
         match retry_after {
-            RetryAfter::Seconds(seconds) => Some(HeaderValue::from(seconds)),
+            RetryAfter::Seconds(seconds) => seconds.to_string(),
             RetryAfter::DateInSeconds(seconds) => {
-                let date = self.now.checked_add(Duration::from_secs(seconds))?;
-                HeaderValue::from_str(&http_date(date)).ok()
+                let date = self.now.checked_add(Duration::from_secs(seconds));
+                http_date(date.unwrap_or(self.now))
             }
         }
     }
@@ -158,12 +139,9 @@ fn body(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body 
     Body::from_stream(stream)
 }
 
-/// The status, or 500 where it is none that ends an answer.
+/// The status, or 500 where it is none.
 fn status_code(status: u16) -> StatusCode {
-    StatusCode::from_u16(status)
-        .ok()
-        .filter(|status| !status.is_informational())
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// A body of so many MiB, made while it is being sent.
@@ -172,12 +150,9 @@ fn too_large(mebibytes: usize, declared: bool) -> Response {
     let parts = stream::iter([LARGE_HEAD])
         .chain(stream::iter(std::iter::repeat_n(PADDING.as_slice(), blocks)))
         .chain(stream::iter([LARGE_TAIL]));
-    let mut response = json(body(parts.map(|part| Ok(Bytes::from_static(part)))));
-    if declared {
-        let length = HeaderValue::from(LARGE_HEAD.len() + blocks * BLOCK + LARGE_TAIL.len());
-        response.headers_mut().insert(header::CONTENT_LENGTH, length);
-    }
-    response
+    let response = json(body(parts.map(|part| Ok(Bytes::from_static(part)))));
+    let length = LARGE_HEAD.len() + blocks * BLOCK + LARGE_TAIL.len();
+    (declared.then_some([(header::CONTENT_LENGTH, length)]), response).into_response()
 }
 
 /// Made once, when first asked for.
@@ -203,18 +178,18 @@ mod tests {
 
     const ANSWER: &str = r#"{"code":0,"msg":"success","data":{"keyId":12}}"#;
 
-    fn wreck() -> Wreck {
-        Wreck {
-            answer: ANSWER.into(),
+    fn answer() -> ProperAnswer {
+        ProperAnswer {
+            body: ANSWER.into(),
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_630_468_800),
             hash: 0,
-            scissors: None,
+            connection: ConnectionHandle::default(),
             stop: CancellationToken::new(),
         }
     }
 
     async fn bytes(fault: Fault) -> Result<Bytes, axum::Error> {
-        to_bytes(wreck().by(fault).await.into_body(), usize::MAX).await
+        to_bytes(answer().with(fault).await.into_body(), usize::MAX).await
     }
 
     #[tokio::test]
@@ -231,8 +206,8 @@ mod tests {
     #[tokio::test]
     async fn json_that_is_not_the_documented_one() {
         for hash in 0..4 {
-            let wreck = Wreck { hash, ..wreck() };
-            let body = to_bytes(wreck.by(Fault::WrongTypes).await.into_body(), 1000)
+            let answer = ProperAnswer { hash, ..answer() };
+            let body = to_bytes(answer.with(Fault::WrongTypes).await.into_body(), 1000)
                 .await
                 .unwrap();
             let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -268,18 +243,17 @@ mod tests {
                 status: 429,
                 retry_after: Some(retry_after),
             };
-            let response = wreck().by(fault).await;
+            let response = answer().with(fault).await;
             assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
             assert_eq!(response.headers()["retry-after"], text);
         }
-        assert_eq!(status_code(100), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(status_code(42), StatusCode::INTERNAL_SERVER_ERROR);
     }
 
     #[tokio::test]
     async fn large_bodies_are_as_large_as_they_say_and_bombs_are_small() {
         for declared in [true, false] {
-            let response = wreck().by(Fault::TooLarge { mebibytes: 5, declared }).await;
+            let response = answer().with(Fault::TooLarge { mebibytes: 5, declared }).await;
             let length = response.headers().get("content-length").cloned();
             let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
             assert!(body.len() > 5 * MIB);

@@ -1,13 +1,13 @@
-//! A flow's life by rule and seed: where it stands at a moment of simulated time.
+//! A flow's state at a moment of simulated time, by rule and seed.
 //!
-//! Nothing runs in the background: a flow's state is worked out when somebody asks, from its plan, the seed and the time since the
+//! Nothing runs in the background: the state is worked out when somebody asks, from the flow's lifecycle, the seed and the time since the
 //! start. That is what makes 50,000 flows cheap and a test repeatable.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::chance::{chance, pick};
+use crate::random::{hash, pick};
 
 // `status` and `nodeStatus` (vendor page, queryDetail).
 const PENDING: i64 = 0;
@@ -65,27 +65,27 @@ impl FlowState {
     }
 }
 
-/// How a flow's life goes.
+/// How a flow's state changes over time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Plan {
+pub enum Lifecycle {
     /// The seed decides everything: most lives complete, some are cancelled, have a failing node, meet an execution exception
     /// that is repaired later, or show a status that the vendor's page does not know; one flow in fifty is stuck in an execution
     /// exception for ever.
     #[default]
     Seeded,
     /// As written in the script.
-    Scripted(Box<Script>),
+    Scripted(Script),
     /// Always this state.
-    Still(Box<FlowState>),
+    Fixed(FlowState),
     /// The vendor knows no such flow: asked for it, it answers -22.
-    Gone,
+    Missing,
 }
 
 /// One life of a flow, in minutes of simulated time. After `rest` the flow begins anew, with new nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Script {
     /// What becomes of it.
-    pub course: Course,
+    pub outcome: Outcome,
     /// `recallType`: 0 all attempts, 1 only the failed ones.
     pub recall_type: i64,
     /// `recallNum`: how many rounds there will be, at least 1.
@@ -103,7 +103,7 @@ pub struct Script {
 impl Default for Script {
     fn default() -> Self {
         Self {
-            course: Course::Completes,
+            outcome: Outcome::Completes,
             recall_type: 1,
             recall_num: 3,
             recall_interval: 10,
@@ -116,7 +116,7 @@ impl Default for Script {
 
 /// What becomes of a life. Rounds count from 0; a round beyond the last one means the last one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Course {
+pub enum Outcome {
     /// Every round runs to its end.
     #[default]
     Completes,
@@ -146,70 +146,67 @@ pub enum Course {
     },
 }
 
-/// The state of flow `key_id` after `elapsed` simulated time, or `None` where the vendor knows no such flow.
-pub(super) fn state_at(plan: &Plan, seed: u64, key_id: u64, elapsed: Duration) -> Option<FlowState> {
-    match plan {
-        Plan::Gone => None,
-        Plan::Still(state) => Some(state.as_ref().clone()),
-        Plan::Scripted(script) => {
-            let (life, minute_ms) = script.place(elapsed);
-            Some(script.state(script.course, seed, key_id, life, minute_ms))
-        }
-        Plan::Seeded => {
-            let script = seeded_script(seed, key_id);
-            let (life, minute_ms) = script.place(elapsed);
-            let course = match script.course {
-                stuck @ Course::Exception { repair: None, .. } => stuck,
-                _ => seeded_course(&script, seed, key_id, life),
-            };
-            Some(script.state(course, seed, key_id, life, minute_ms))
-        }
-    }
-}
-
-/// The timing of a seeded flow, the same in all its lives; its course only says whether it is one of those that are stuck.
-fn seeded_script(seed: u64, key_id: u64) -> Script {
-    let roll = |what: u64| chance(seed, &[key_id, what]);
-    let recall_interval = pick(roll(1), [5, 10, 15, 20, 30, 60]);
-    let mut script = Script {
-        course: Course::Completes,
-        recall_type: i64::from(roll(2) % 10 != 0),
-        recall_num: (1 + roll(3) % 6) as u16,
-        recall_interval,
-        pending: 5 + (roll(4) % 40) as u32,
-        // Twice the interval is room for a repair, so that every life of the flow takes equally long whatever happens in it.
-        rest: Some(2 * recall_interval + 20 + (roll(5) % 100) as u32),
-        age: 0,
-    };
-    if roll(6).is_multiple_of(50) {
-        script.course = Course::Exception {
-            round: (roll(7) % 3) as u16,
-            repair: None,
+impl Lifecycle {
+    /// The state of flow `key_id` after `elapsed` simulated time, or `None` where the vendor knows no such flow.
+    pub(crate) fn state_at(&self, seed: u64, key_id: u64, elapsed: Duration) -> Option<FlowState> {
+        let script = match self {
+            Self::Missing => return None,
+            Self::Fixed(state) => return Some(state.clone()),
+            Self::Scripted(script) => *script,
+            Self::Seeded => Script::seeded(seed, key_id, elapsed),
         };
-        script.rest = None;
-    } else {
-        // Somewhere in its first life: flows that all begin together would be a dull picture.
-        script.age = (roll(8) % (script.period_ms() / MINUTE_MS).max(1)) as u32;
-    }
-    script
-}
-
-fn seeded_course(script: &Script, seed: u64, key_id: u64, life: u64) -> Course {
-    let roll = |what: u64| chance(seed, &[key_id, life, what]);
-    let round = (roll(11) % u64::from(script.recall_num.max(1))) as u16;
-    match roll(12) % 100 {
-        0..70 => Course::Completes,
-        70..80 => Course::FailingNode { round },
-        80..89 => Course::Cancelled { round },
-        89..97 => Course::Exception {
-            round,
-            repair: Some(script.recall_interval + (roll(13) % u64::from(script.recall_interval.max(1))) as u32),
-        },
-        _ => Course::Undocumented { round, status: 7 },
+        let (life, at_ms) = script.position(elapsed);
+        Some(script.state(seed, key_id, life, at_ms))
     }
 }
 
 impl Script {
+    /// The life that a seeded flow lives after `elapsed`. All its lives take equally long, whatever happens in them.
+    fn seeded(seed: u64, key_id: u64, elapsed: Duration) -> Self {
+        let roll = |what: u64| hash(seed, &[key_id, what]);
+        let recall_interval = pick(roll(1), [5, 10, 15, 20, 30, 60]);
+        let mut script = Self {
+            outcome: Outcome::Completes,
+            recall_type: i64::from(roll(2) % 10 != 0),
+            recall_num: (1 + roll(3) % 6) as u16,
+            recall_interval,
+            pending: 5 + (roll(4) % 40) as u32,
+            rest: Some(2 * recall_interval + 20 + (roll(5) % 100) as u32),
+            age: 0,
+        };
+        if roll(6).is_multiple_of(50) {
+            let round = (roll(7) % 3) as u16;
+            script.outcome = Outcome::Exception { round, repair: None };
+            script.rest = None;
+            return script;
+        }
+        // Somewhere in its first life: flows that all begin together would be a dull picture.
+        script.age = (roll(8) % (script.period_ms() / MINUTE_MS).max(1)) as u32;
+        let (life, _) = script.position(elapsed);
+        script.outcome = script.seeded_outcome(seed, key_id, life);
+        if let Outcome::Exception { repair, .. } = script.outcome {
+            // The rest has room for it.
+            script.rest = script.rest.zip(repair).map(|(rest, repair)| rest - repair);
+        }
+        script
+    }
+
+    fn seeded_outcome(&self, seed: u64, key_id: u64, life: u64) -> Outcome {
+        let roll = |what: u64| hash(seed, &[key_id, life, what]);
+        let round = (roll(11) % self.rounds()) as u16;
+        match roll(12) % 100 {
+            0..70 => Outcome::Completes,
+            70..80 => Outcome::FailingNode { round },
+            80..89 => Outcome::Cancelled { round },
+            89..97 => Outcome::Exception {
+                round,
+                // Less than twice the interval, so that it fits into the rest.
+                repair: Some(self.recall_interval + (roll(13) % u64::from(self.recall_interval.max(1))) as u32),
+            },
+            _ => Outcome::Undocumented { round, status: 7 },
+        }
+    }
+
     fn rounds(&self) -> u64 {
         u64::from(self.recall_num.max(1))
     }
@@ -220,18 +217,16 @@ impl Script {
 
     /// From the beginning of one life to that of the next, where there is a next.
     fn period_ms(&self) -> u64 {
-        let repair = match self.course {
-            Course::Exception {
-                repair: Some(repair), ..
-            } => u64::from(repair),
+        let repair = match self.outcome {
+            Outcome::Exception { repair, .. } => repair.unwrap_or(0),
             _ => 0,
         };
-        let quiet = u64::from(self.pending) + repair + u64::from(self.rest.unwrap_or(0));
+        let quiet = u64::from(self.pending) + u64::from(repair) + u64::from(self.rest.unwrap_or(0));
         quiet * MINUTE_MS + self.rounds() * self.interval_ms()
     }
 
-    /// Which life it is (from 0) and how far into it.
-    fn place(&self, elapsed: Duration) -> (u64, u64) {
+    /// Which life it is (from 0) and how far into it, in milliseconds.
+    fn position(&self, elapsed: Duration) -> (u64, u64) {
         let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let age = elapsed.saturating_add(u64::from(self.age) * MINUTE_MS);
         match self.rest {
@@ -241,7 +236,8 @@ impl Script {
         }
     }
 
-    fn state(&self, course: Course, seed: u64, key_id: u64, life: u64, at: u64) -> FlowState {
+    /// The state so many milliseconds into a life.
+    fn state(&self, seed: u64, key_id: u64, life: u64, at: u64) -> FlowState {
         let interval = self.interval_ms();
         let begin = |round: u64| u64::from(self.pending) * MINUTE_MS + round * interval;
         // The calls of a round take three fifths of the interval; the rest is waiting for the next one.
@@ -252,11 +248,10 @@ impl Script {
         let strike = |round: u16| begin(capped(round)) + interval / 4;
 
         // `stopped`: the round at which the flow stands still, what became of it, and of those that were to follow.
-        let (at, stopped) = match course {
-            Course::Cancelled { round } if at >= strike(round) => (at, Some((capped(round), CANCELLED, CANCELLED))),
-            Course::Exception { round, repair } if at >= strike(round) => {
-                let repair = repair.map(|minutes| u64::from(minutes) * MINUTE_MS);
-                match repair {
+        let (at, stopped) = match self.outcome {
+            Outcome::Cancelled { round } if at >= strike(round) => (at, Some((capped(round), CANCELLED, CANCELLED))),
+            Outcome::Exception { round, repair } if at >= strike(round) => {
+                match repair.map(|minutes| u64::from(minutes) * MINUTE_MS) {
                     // Repaired: the round goes on where it had stopped.
                     Some(repair) if at >= strike(round) + repair => (at - repair, None),
                     _ => (at, Some((capped(round), EXECUTION_EXCEPTION, PENDING))),
@@ -265,29 +260,29 @@ impl Script {
             _ => (at, None),
         };
 
-        let node_status = |round: u64| match (stopped, course) {
+        let node_status = |round: u64| match (stopped, self.outcome) {
             (Some((at_round, status, _)), _) if round == at_round => status,
             (Some((at_round, _, later)), _) if round > at_round => later,
             (Some(_), _) => COMPLETED,
             (None, _) if at < begin(round) => PENDING,
             (None, _) if at < end(round) => IN_PROGRESS,
-            (None, Course::FailingNode { round: failing }) if round == capped(failing) => EXECUTION_EXCEPTION,
+            (None, Outcome::FailingNode { round: failing }) if round == capped(failing) => EXECUTION_EXCEPTION,
             (None, _) => COMPLETED,
         };
-        let status = match (stopped, course) {
+        let runs = |round: u64| (begin(round)..begin(round + 1)).contains(&at);
+        let status = match (stopped, self.outcome) {
             (Some((_, status, _)), _) => status,
-            (None, Course::Undocumented { round, status })
-                if (begin(capped(round))..begin(capped(round) + 1)).contains(&at) =>
-            {
-                status
-            }
+            (None, Outcome::Undocumented { round, status }) if runs(capped(round)) => status,
             (None, _) if at < begin(0) => PENDING,
             (None, _) if at < end(last) => IN_PROGRESS,
             (None, _) => COMPLETED,
         };
-        let has_run = |round: u64| match stopped {
-            Some((at_round, ..)) => round <= at_round,
-            None => at >= begin(round),
+        let has_begun = |round: u64| stopped.map_or(at >= begin(round), |(at_round, ..)| round <= at_round);
+        let task_id = |round: u64| 5_000_000 + (hash(seed, &[key_id, life, round, 21]) % 1_000_000) as i64;
+        let node = |round: u64| NodeState {
+            key_id: Some(node_key(key_id, life, round)),
+            task_id: has_begun(round).then(|| task_id(round)),
+            status: Some(node_status(round)),
         };
 
         FlowState {
@@ -295,20 +290,13 @@ impl Script {
             recall_type: Some(self.recall_type),
             recall_num: Some(i64::from(self.recall_num.max(1))),
             recall_interval: Some(i64::from(self.recall_interval.max(1))),
-            nodes: (0..self.rounds())
-                .map(|round| NodeState {
-                    key_id: Some(node_key(key_id, life, round)),
-                    task_id: has_run(round)
-                        .then(|| 5_000_000 + (chance(seed, &[key_id, life, round, 21]) % 1_000_000) as i64),
-                    status: Some(node_status(round)),
-                })
-                .collect(),
+            nodes: (0..self.rounds()).map(node).collect(),
         }
     }
 }
 
 /// The `keyId` of a node: unlike any other node's of the flow, in this life and in the next ones.
-pub(super) fn node_key(flow: u64, life: u64, round: u64) -> i64 {
+pub(crate) fn node_key(flow: u64, life: u64, round: u64) -> i64 {
     let number = flow
         .wrapping_mul(1_000_000)
         .wrapping_add((life % 1000) * 1000 + round + 1);
@@ -324,165 +312,139 @@ mod tests {
         Duration::from_secs(60 * minutes)
     }
 
-    /// Flow status and node statuses at each of these minutes.
-    fn story(plan: &Plan, at: &[u64]) -> Vec<(i64, Vec<i64>)> {
+    fn scripted(outcome: Outcome) -> Lifecycle {
+        Lifecycle::Scripted(Script {
+            outcome,
+            ..Script::default()
+        })
+    }
+
+    /// At each of these minutes: the flow's status and those of its nodes.
+    fn story(lifecycle: &Lifecycle, at: &[u64]) -> Vec<String> {
         at.iter()
             .map(|minute| {
-                let state = state_at(plan, 1, 12, minutes(*minute)).unwrap();
-                let nodes = state.nodes.iter().map(|node| node.status.unwrap()).collect();
-                (state.status.unwrap(), nodes)
+                let state = lifecycle.state_at(1, 12, minutes(*minute)).unwrap();
+                let nodes = state.nodes.iter().map(|node| node.status.unwrap().to_string());
+                format!("{}: {}", state.status.unwrap(), nodes.collect::<String>())
             })
             .collect()
     }
 
-    fn scripted(course: Course) -> Plan {
-        Plan::Scripted(Box::new(Script {
-            course,
-            ..Script::default()
-        }))
-    }
-
     #[test]
     fn a_life_goes_from_pending_through_its_rounds_to_completed_and_begins_anew() {
-        let plan = scripted(Course::Completes);
+        let lifecycle = scripted(Outcome::Completes);
         assert_eq!(
-            story(&plan, &[0, 9, 10, 16, 20, 30, 35, 36, 59, 60, 70]),
-            [
-                (0, vec![0, 0, 0]),
-                (0, vec![0, 0, 0]),
-                (1, vec![1, 0, 0]),
-                (1, vec![2, 0, 0]),
-                (1, vec![2, 1, 0]),
-                (1, vec![2, 2, 1]),
-                (1, vec![2, 2, 1]),
-                (2, vec![2, 2, 2]),
-                (2, vec![2, 2, 2]),
-                (0, vec![0, 0, 0]),
-                (1, vec![1, 0, 0]),
-            ]
+            story(&lifecycle, &[0, 9, 10, 16, 20, 30, 35]),
+            ["0: 000", "0: 000", "1: 100", "1: 200", "1: 210", "1: 221", "1: 221"]
+        );
+        assert_eq!(
+            story(&lifecycle, &[36, 59, 60, 70]),
+            ["2: 222", "2: 222", "0: 000", "1: 100"]
         );
     }
 
     #[test]
     fn a_node_has_a_task_once_it_has_begun_and_a_key_of_its_own_in_every_life() {
-        let plan = scripted(Course::Completes);
-        let state = state_at(&plan, 1, 12, minutes(25)).unwrap();
-        let tasks: Vec<_> = state.nodes.iter().map(|node| node.task_id.is_some()).collect();
+        let nodes = |minute| {
+            let state = scripted(Outcome::Completes).state_at(1, 12, minutes(minute));
+            state.unwrap().nodes
+        };
+        let tasks: Vec<_> = nodes(25).iter().map(|node| node.task_id.is_some()).collect();
         assert_eq!(tasks, [true, true, false]);
-        let mut keys: Vec<_> = [0, 60, 120]
-            .iter()
-            .flat_map(|minute| state_at(&plan, 1, 12, minutes(*minute)).unwrap().nodes)
+        let keys: std::collections::BTreeSet<_> = [0, 60, 120]
+            .into_iter()
+            .flat_map(nodes)
             .map(|node| node.key_id.unwrap())
             .collect();
-        keys.sort_unstable();
-        keys.dedup();
         assert_eq!(keys.len(), 9);
         assert!(keys.iter().all(|key| *key > 0));
     }
 
     #[test]
     fn cancelled_mid_way() {
-        let plan = scripted(Course::Cancelled { round: 1 });
         assert_eq!(
-            story(&plan, &[22, 23, 59, 60]),
-            [
-                (1, vec![2, 1, 0]),
-                (3, vec![2, 3, 3]),
-                (3, vec![2, 3, 3]),
-                (0, vec![0, 0, 0])
-            ]
+            story(&scripted(Outcome::Cancelled { round: 1 }), &[22, 23, 59, 60]),
+            ["1: 210", "3: 233", "3: 233", "0: 000"]
         );
     }
 
     #[test]
     fn an_exception_is_repaired_and_the_round_goes_on() {
-        let plan = scripted(Course::Exception {
+        let lifecycle = scripted(Outcome::Exception {
             round: 1,
             repair: Some(15),
         });
         assert_eq!(
-            story(&plan, &[23, 37, 38, 41, 51, 74, 75]),
-            [
-                (4, vec![2, 4, 0]),
-                (4, vec![2, 4, 0]),
-                (1, vec![2, 1, 0]),
-                (1, vec![2, 2, 0]),
-                (2, vec![2, 2, 2]),
-                (2, vec![2, 2, 2]),
-                (0, vec![0, 0, 0])
-            ]
+            story(&lifecycle, &[23, 37, 38, 41, 51, 74, 75]),
+            ["4: 240", "4: 240", "1: 210", "1: 220", "2: 222", "2: 222", "0: 000"]
         );
     }
 
     #[test]
     fn stuck_is_for_ever() {
-        let plan = Plan::Scripted(Box::new(Script {
-            course: Course::Exception { round: 0, repair: None },
+        let lifecycle = Lifecycle::Scripted(Script {
+            outcome: Outcome::Exception { round: 0, repair: None },
             rest: None,
             age: 20,
             ..Script::default()
-        }));
-        assert_eq!(story(&plan, &[0, 1_000_000]), [(4, vec![4, 0, 0]), (4, vec![4, 0, 0])]);
+        });
+        assert_eq!(story(&lifecycle, &[0, 1_000_000]), ["4: 400", "4: 400"]);
     }
 
     #[test]
     fn a_node_fails_while_the_flow_goes_on() {
-        let plan = scripted(Course::FailingNode { round: 0 });
         assert_eq!(
-            story(&plan, &[12, 20, 40]),
-            [(1, vec![1, 0, 0]), (1, vec![4, 1, 0]), (2, vec![4, 2, 2])]
+            story(&scripted(Outcome::FailingNode { round: 0 }), &[12, 20, 40]),
+            ["1: 100", "1: 410", "2: 422"]
         );
     }
 
     #[test]
     fn an_undocumented_number_while_a_round_runs() {
-        let plan = scripted(Course::Undocumented { round: 9, status: 7 });
         assert_eq!(
-            story(&plan, &[29, 30, 39, 40]),
-            [
-                (1, vec![2, 2, 0]),
-                (7, vec![2, 2, 1]),
-                (7, vec![2, 2, 2]),
-                (2, vec![2, 2, 2])
-            ]
+            story(
+                &scripted(Outcome::Undocumented { round: 9, status: 7 }),
+                &[29, 30, 39, 40]
+            ),
+            ["1: 220", "7: 221", "7: 222", "2: 222"]
         );
     }
 
     #[test]
-    fn still_and_gone() {
+    fn fixed_and_missing() {
         let state = FlowState::with_nodes(2, &[2, 4]);
-        let plan = Plan::Still(Box::new(state.clone()));
-        assert_eq!(state_at(&plan, 1, 12, minutes(5)), Some(state));
-        assert_eq!(state_at(&Plan::Gone, 1, 12, minutes(5)), None);
+        let lifecycle = Lifecycle::Fixed(state.clone());
+        assert_eq!(lifecycle.state_at(1, 12, minutes(5)), Some(state));
+        assert_eq!(Lifecycle::Missing.state_at(1, 12, minutes(5)), None);
     }
 
     #[test]
     fn seeded_lives_differ_repeat_and_show_every_status() {
         let mut seen = std::collections::BTreeMap::<i64, u32>::new();
         for key in 1..=2_000 {
-            let state = state_at(&Plan::Seeded, 42, key, minutes(100)).unwrap();
-            assert_eq!(Some(state.clone()), state_at(&Plan::Seeded, 42, key, minutes(100)));
-            assert!((1..=10).contains(&state.recall_num.unwrap()));
-            assert!((1..=1440).contains(&state.recall_interval.unwrap()));
-            *seen.entry(state.status.unwrap()).or_default() += 1;
+            let state = || Lifecycle::Seeded.state_at(42, key, minutes(100)).unwrap();
+            assert_eq!(state(), state());
+            assert!((1..=10).contains(&state().recall_num.unwrap()));
+            assert!((1..=1440).contains(&state().recall_interval.unwrap()));
+            *seen.entry(state().status.unwrap()).or_default() += 1;
         }
         assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 7], "{seen:?}");
         assert!(seen[&2] > 200 && seen[&1] > 200, "{seen:?}");
     }
 
     #[test]
-    fn the_end_of_time_is_no_trouble() {
-        for course in [Course::Completes, Course::Exception { round: 0, repair: None }] {
-            let plan = Plan::Scripted(Box::new(Script {
-                course,
+    fn the_end_of_time_can_be_reckoned_with() {
+        for outcome in [Outcome::Completes, Outcome::Exception { round: 0, repair: None }] {
+            let lifecycle = Lifecycle::Scripted(Script {
+                outcome,
                 rest: None,
                 recall_num: 0,
                 recall_interval: 0,
                 ..Script::default()
-            }));
-            assert!(state_at(&plan, u64::MAX, u64::MAX, Duration::MAX).is_some());
+            });
+            assert!(lifecycle.state_at(u64::MAX, u64::MAX, Duration::MAX).is_some());
         }
-        assert!(state_at(&Plan::Seeded, 0, u64::MAX, Duration::MAX).is_some());
+        assert!(Lifecycle::Seeded.state_at(0, u64::MAX, Duration::MAX).is_some());
         assert!(node_key(u64::MAX, u64::MAX, 5) >= 0);
     }
 }

@@ -1,0 +1,329 @@
+//! The vendor's page in our words: what a request must look like, and the JSON of an answer.
+//!
+//! The authority is <https://api.laaffic.com/v3/voice/recallFlow/queryDetail> with its field table and its example, which do not
+//! agree with each other. The JSON is built here field by field, without any type of the exporter's client: a misreading on one side
+//! then shows as a failing test instead of cancelling out.
+
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::dialect::{Dialect, Shape};
+use crate::endpoint::{Endpoint, PARAMETER_EXCEPTION};
+use crate::lifecycle::{FlowState, NodeState, node_key};
+use crate::random::{hash, pick};
+use crate::request::RequestContext;
+use crate::vendor::Vendor;
+
+/// The word that every invented customer text carries, so that a test can look for it where no customer's text belongs.
+pub const CUSTOMER_TEXT_MARKER: &str = "CUSTOMER-TEXT-";
+
+/// A request's body. `current` and `size` are not documented for this call, but the example's answer is paged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QueryDetail {
+    key_id: u64,
+    current: Option<u64>,
+    size: Option<u64>,
+}
+
+impl Endpoint for QueryDetail {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/voice/recallFlow/queryDetail";
+
+    fn parse(body: &[u8]) -> Option<Self> {
+        let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let number = |name: &str| body.get(name).and_then(Value::as_u64);
+        Some(Self {
+            // The page says Int: a string will not do.
+            key_id: number("keyId")?,
+            current: number("current"),
+            size: number("size"),
+        })
+    }
+
+    fn key_id(&self) -> Option<u64> {
+        Some(self.key_id)
+    }
+
+    fn answer(&self, vendor: &Vendor, context: &RequestContext) -> Result<Value, i64> {
+        let state = context.flow.as_ref().ok_or(PARAMETER_EXCEPTION)?;
+        let data = self.data(&context.dialect, state, vendor.seed());
+        Ok(context.dialect.success(data))
+    }
+}
+
+impl QueryDetail {
+    fn data(&self, dialect: &Dialect, state: &FlowState, seed: u64) -> Value {
+        let (current, size) = if dialect.ignores_current {
+            (1, u64::from(dialect.page_size.max(1)))
+        } else {
+            (
+                self.current.unwrap_or(1).max(1),
+                self.size.unwrap_or(dialect.page_size.into()).clamp(1, 100),
+            )
+        };
+        let paged = dialect.shape != Shape::Documented;
+        let (skip, take) = if paged {
+            ((current - 1).saturating_mul(size), size)
+        } else {
+            (0, u64::MAX)
+        };
+        let place = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let nodes: Vec<Value> = state
+            .nodes
+            .iter()
+            .enumerate()
+            .skip(place(skip))
+            .take(place(take))
+            .map(|(round, node)| node_fields(dialect, self.key_id, round as u64, *node, seed))
+            .collect();
+
+        let mut data = Map::new();
+        if dialect.shape != Shape::Records {
+            flow_fields(dialect, self.key_id, state, &mut data);
+        }
+        if paged {
+            let total = state.nodes.len() as u64;
+            let number = |number: u64| dialect.number(i64::try_from(number).ok());
+            data.insert("total".into(), number(total));
+            data.insert("size".into(), number(size));
+            data.insert("current".into(), number(current));
+            data.insert("pages".into(), number(total.div_ceil(size)));
+            data.insert("searchCount".into(), json!(true));
+        }
+        let list = match dialect.shape {
+            Shape::Records => "records",
+            Shape::Documented | Shape::Merged => "nodeList",
+        };
+        data.insert(list.into(), Value::Array(nodes));
+        Value::Object(data)
+    }
+}
+
+fn flow_fields(dialect: &Dialect, key_id: u64, state: &FlowState, data: &mut Map<String, Value>) {
+    data.insert("keyId".into(), dialect.number(i64::try_from(key_id).ok()));
+    data.insert("status".into(), dialect.number(state.status));
+    data.insert("recallNum".into(), dialect.number(state.recall_num));
+    if dialect.sparse {
+        // Once absent and once null: the two ways of not saying.
+        data.insert("recallType".into(), Value::Null);
+    } else {
+        data.insert("recallInterval".into(), dialect.number(state.recall_interval));
+        data.insert("recallType".into(), dialect.number(state.recall_type));
+    }
+    if dialect.extras {
+        data.insert("parentTaskName".into(), json!("imported"));
+        data.insert(
+            "ext".into(),
+            json!({ "tenant": { "level": 3, "tags": ["a", "b"] }, "v": 1.5 }),
+        );
+    }
+}
+
+/// A node with every field of the page's table and of its example.
+fn node_fields(dialect: &Dialect, flow: u64, round: u64, node: NodeState, seed: u64) -> Value {
+    let roll = |what: u64| hash(seed, &[flow, round, what, 41]);
+    let int = |number: i64| dialect.number(Some(number));
+    let int_if = |wanted: bool, number: i64| dialect.number(wanted.then_some(number));
+    let yes = |what: u64, one_in: u64| roll(what).is_multiple_of(one_in);
+    let key_id = node.key_id.unwrap_or_else(|| node_key(flow, 0, round));
+    // 1 uploaded file, 2 re-uploaded file, 3 text-to-speech
+    let source = pick(roll(1), [1, 2, 3]);
+    let spoken = source == 3;
+    let texts = yes(2, 2);
+    let seats = yes(3, 4);
+
+    let Value::Object(mut fields) = json!({
+        "keyId": int(key_id),
+        "taskId": dialect.number(node.task_id),
+        "nodeStatus": dialect.number(node.status),
+        "source": int(source),
+        "voiceFileId": (!spoken).then(|| format!("1202508111034{:020x}.wav", roll(4))),
+        "voiceFileName": Value::Null,
+        "uploadName": (!spoken).then(|| format!("greeting-{}.wav", roll(5) % 90 + 10)),
+        "text": spoken.then(|| format!("{CUSTOMER_TEXT_MARKER}{key_id}: dear customer, your \"order\" is waiting \u{2014} press 1.\n")),
+        "lan": spoken.then_some("en"),
+        "speakingRate": spoken.then_some(if dialect.numbers_as_text { json!("1.25") } else { json!(1.25) }),
+        "ssmlGender": int_if(spoken, 2),
+        "accent": spoken.then_some("en-IN"),
+        "hangUpSms": int(i64::from(texts)),
+        "idxSmsAppId": Value::Null,
+        "smsContent": texts.then(|| format!("{CUSTOMER_TEXT_MARKER}{key_id}: hello ${{text1}}, we could not reach you. Reply STOP to end.")),
+        "senderId": texts.then_some("ACME"),
+        "feedbackPush": int(i64::from(texts && yes(6, 2))),
+        "feedbackValue": texts.then_some("1"),
+        "successPush": int(0),
+        "successPushTime": int_if(texts, 30),
+        "failedPush": int(i64::from(texts)),
+        "ringPush": int(0),
+        "toSeat": int(i64::from(seats)),
+        "sipGroupId": int_if(seats, 77),
+        "outboundControl": int_if(seats, 1),
+        "calloutRate": int_if(seats, 3),
+        "toSeatType": int_if(seats, 2),
+        "toSeatKey": seats.then_some("9"),
+        "delayTransfer": int(0),
+    }) else {
+        return Value::Null;
+    };
+    if dialect.sparse {
+        for absent in ["successPush", "ringPush", "voiceFileName", "accent"] {
+            fields.remove(absent);
+        }
+        for null in ["feedbackPush", "failedPush", "toSeat", "delayTransfer", "hangUpSms"] {
+            fields.insert(null.into(), Value::Null);
+        }
+    }
+    if dialect.extras {
+        fields.insert("retryPolicy".into(), json!({ "kind": "linear", "steps": [1, 2, null] }));
+    }
+    Value::Object(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUERY: QueryDetail = QueryDetail {
+        key_id: 12,
+        current: None,
+        size: None,
+    };
+
+    fn state() -> FlowState {
+        FlowState::with_nodes(1, &[2, 1, 0])
+    }
+
+    fn answer(dialect: &Dialect, query: QueryDetail, state: &FlowState) -> Value {
+        dialect.success(query.data(dialect, state, 1))
+    }
+
+    #[test]
+    fn bodies() {
+        let full = br#"{"keyId":12,"current":2,"size":100,"more":[]}"#;
+        assert_eq!(
+            QueryDetail::parse(full),
+            Some(QueryDetail {
+                key_id: 12,
+                current: Some(2),
+                size: Some(100)
+            })
+        );
+        assert_eq!(QueryDetail::parse(br#"{"keyId":12}"#), Some(QUERY));
+        for wrong in [
+            r#"{"keyId":"12"}"#,
+            r#"{"keyId":-1}"#,
+            r#"{"keyId":1.5}"#,
+            "{}",
+            "[12]",
+            "",
+            "{",
+            "null",
+        ] {
+            assert_eq!(QueryDetail::parse(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_documented_shape_has_the_fields_of_the_table() {
+        let answer = answer(&Dialect::default(), QUERY, &state());
+        assert_eq!(answer["code"], json!(0));
+        assert_eq!(answer["msg"], json!("success"));
+        let mut data = answer["data"].as_object().unwrap().clone();
+        let nodes = data.remove("nodeList").unwrap();
+        assert_eq!(
+            Value::Object(data),
+            json!({ "keyId": 12, "recallInterval": 10, "recallNum": 3, "recallType": 1, "status": 1 })
+        );
+        let statuses: Vec<_> = nodes
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| &node["nodeStatus"])
+            .collect();
+        assert_eq!(statuses, [2, 1, 0]);
+        // Table and example of the vendor's page, in its order.
+        let names = "keyId taskId nodeStatus source voiceFileId uploadName text lan speakingRate ssmlGender accent hangUpSms \
+                     smsContent senderId feedbackPush feedbackValue successPush successPushTime failedPush ringPush toSeat \
+                     sipGroupId outboundControl calloutRate toSeatType toSeatKey delayTransfer voiceFileName idxSmsAppId";
+        let node = nodes[0].as_object().unwrap();
+        for name in names.split_whitespace() {
+            assert!(node.contains_key(name), "{name}");
+        }
+        assert_eq!(node.len(), names.split_whitespace().count());
+    }
+
+    #[test]
+    fn the_records_shape_has_pages_and_no_flow() {
+        let dialect = Dialect {
+            shape: Shape::Records,
+            page_size: 1,
+            ..Dialect::default()
+        };
+        let answer = answer(&dialect, QUERY, &state());
+        let mut data = answer["data"].as_object().unwrap().clone();
+        assert_eq!(data.remove("records").unwrap().as_array().unwrap().len(), 1);
+        assert_eq!(
+            Value::Object(data),
+            json!({ "total": 3, "size": 1, "current": 1, "searchCount": true, "pages": 3 })
+        );
+    }
+
+    #[test]
+    fn pages_are_handed_out_as_asked_unless_the_server_ignores_it() {
+        let mut dialect = Dialect {
+            shape: Shape::Merged,
+            page_size: 2,
+            ..Dialect::default()
+        };
+        let query = |current, size| QueryDetail {
+            key_id: 12,
+            current: Some(current),
+            size,
+        };
+        let second = answer(&dialect, query(2, None), &state());
+        assert_eq!(second["data"]["nodeList"].as_array().unwrap().len(), 1);
+        assert_eq!(second["data"]["nodeList"][0]["nodeStatus"], 0);
+        assert_eq!(second["data"]["status"], 1);
+        let all = answer(&dialect, query(1, Some(100)), &state());
+        assert_eq!(all["data"]["nodeList"].as_array().unwrap().len(), 3);
+        assert_eq!(all["data"]["pages"], 1);
+        let beyond = answer(&dialect, query(u64::MAX, Some(u64::MAX)), &state());
+        assert_eq!(beyond["data"]["nodeList"], json!([]));
+
+        dialect.ignores_current = true;
+        let same = answer(&dialect, query(2, Some(100)), &state());
+        assert_eq!(same, answer(&dialect, QUERY, &state()));
+    }
+
+    #[test]
+    fn numbers_as_text_nulls_and_extras() {
+        let dialect = Dialect {
+            numbers_as_text: true,
+            sparse: true,
+            extras: true,
+            ..Dialect::default()
+        };
+        let answer = answer(&dialect, QUERY, &state());
+        let data = &answer["data"];
+        assert_eq!((&data["status"], &data["recallNum"]), (&json!("1"), &json!("3")));
+        assert!(data.get("recallInterval").is_none() && data["recallType"].is_null());
+        assert_eq!(data["nodeList"][0]["nodeStatus"], "2");
+        assert!(data["nodeList"][0].get("successPush").is_none());
+        assert!(data["ext"].is_object() && answer["traceId"].is_string());
+    }
+
+    #[test]
+    fn every_customer_text_carries_the_marker() {
+        let state = FlowState::with_nodes(1, &[1; 40]);
+        let answer = answer(&Dialect::default(), QUERY, &state);
+        let nodes = answer["data"]["nodeList"].as_array().unwrap();
+        for field in ["text", "smsContent"] {
+            let texts: Vec<_> = nodes.iter().filter_map(|node| node[field].as_str()).collect();
+            assert!(texts.len() > 5, "{field}: {}", texts.len());
+            assert!(
+                texts.iter().all(|text| text.contains(CUSTOMER_TEXT_MARKER)),
+                "{texts:?}"
+            );
+        }
+    }
+}

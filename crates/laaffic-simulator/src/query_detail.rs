@@ -46,7 +46,7 @@ impl Endpoint for QueryDetail {
 
     fn answer(&self, vendor: &Vendor, context: &RequestContext) -> Result<Value, i64> {
         let state = context.flow.as_ref().ok_or(PARAMETER_EXCEPTION)?;
-        let data = self.data(&context.dialect, state, vendor.seed());
+        let data = self.data(&context.dialect, state, vendor.settings().seed);
         Ok(context.dialect.success(data))
     }
 }

@@ -13,7 +13,9 @@ use crate::dialect::Dialect;
 use crate::fault::{Fault, FaultPlan, draw_from};
 use crate::lifecycle::FlowState;
 use crate::random::{hash, hash_text};
-use crate::vendor::{Credentials, Vendor};
+use crate::settings::Settings;
+use crate::signature;
+use crate::vendor::{AccountState, Vendor};
 
 /// A request that has arrived. It is in flight, and counted so, until this is dropped.
 #[derive(Debug)]
@@ -29,8 +31,6 @@ pub(crate) struct InFlightRequest {
 
 /// What applies to a request, by whose it is and which flow it asks for.
 pub(crate) struct RequestContext {
-    /// Those of the account whose API key it carries, if it is anybody's.
-    pub(crate) credentials: Option<Credentials>,
     /// The flow as it is now, where the account has it.
     pub(crate) flow: Option<FlowState>,
     pub(crate) dialect: Dialect,
@@ -46,7 +46,8 @@ pub(crate) struct RequestContext {
 impl InFlightRequest {
     pub(crate) fn new(vendor: &Vendor, api_key: Option<&str>) -> Self {
         let mut state = vendor.state();
-        let account = api_key.and_then(|key| state.by_api_key.get(key)).copied();
+        let is_of = |account: &AccountState| api_key.is_some_and(|key| account.settings.api_key == key);
+        let account = state.accounts.iter().rposition(is_of);
         state.counts_of(account, None).for_each(Counts::enter);
         Self {
             vendor: vendor.clone(),
@@ -58,15 +59,26 @@ impl InFlightRequest {
         }
     }
 
+    /// Whether this is the signature of the account whose API key the request carries.
+    pub(crate) fn is_signed(&self, sign: &str, timestamp: &str) -> bool {
+        let state = self.vendor.state();
+        let account = self.account.and_then(|place| state.accounts.get(place));
+        account.is_some_and(|AccountState { settings, .. }| {
+            signature::is_right(sign, &settings.api_key, &settings.api_secret, timestamp)
+        })
+    }
+
     /// All of the request is there, and asks for this flow if it could be read. To be called once.
     pub(crate) fn resolve(&mut self, key_id: Option<u64>) -> RequestContext {
         let vendor = self.vendor.clone();
-        let (seed, number, key) = (vendor.seed(), self.number, key_id.unwrap_or_default());
+        let Settings {
+            seed, record_arrivals, ..
+        } = *vendor.settings();
+        let (number, key) = (self.number, key_id.unwrap_or_default());
         let elapsed = vendor.simulated_time();
         let mut guard = vendor.state();
         let state = &mut *guard;
         let mut context = RequestContext {
-            credentials: None,
             flow: None,
             dialect: Dialect::by_seed(seed, key),
             fault: None,
@@ -78,22 +90,21 @@ impl InFlightRequest {
         let mut plans: Vec<(u64, &mut Option<FaultPlan>)> = vec![(63, &mut state.faults)];
         let (mut owner, mut nth) = (0, number);
         if let Some(account) = self.account.and_then(|place| state.accounts.get_mut(place)) {
-            if vendor.records_arrivals() {
+            if record_arrivals {
                 let at = Instant::now();
                 account.arrivals.push(Arrival { at, key_id });
             }
-            owner = hash_text(&account.name);
-            context.credentials = Some(account.credentials.clone());
-            plans.push((62, &mut account.faults));
+            owner = hash_text(&account.settings.name);
+            plans.push((62, &mut account.settings.faults));
             if let Some(key_id) = key_id
                 && let Some(flow) = account.flows.get_mut(&key_id)
             {
                 self.flow = Some(key_id);
                 nth = flow.counts.requests;
                 flow.counts.enter();
-                context.flow = flow.state_at(seed, key_id, elapsed);
-                context.dialect = flow.dialect.unwrap_or(context.dialect);
-                plans.push((61, &mut flow.faults));
+                context.flow = flow.state_at(seed, elapsed);
+                context.dialect = flow.settings.dialect.unwrap_or(context.dialect);
+                plans.push((61, &mut flow.settings.faults));
             }
         }
         let strike = |(scope, plan)| draw_from(plan, hash(seed, &[owner, key, nth, scope]));

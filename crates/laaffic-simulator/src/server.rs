@@ -8,7 +8,6 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use serde_json::Value;
 
 use crate::connection::ConnectionHandle;
 use crate::control;
@@ -16,9 +15,8 @@ use crate::endpoint::{Endpoint, PARAMETER_EXCEPTION};
 use crate::fault::Fault;
 use crate::fault_response::ProperAnswer;
 use crate::query_detail::QueryDetail;
-use crate::request::{InFlightRequest, RequestContext};
+use crate::request::InFlightRequest;
 use crate::response::{html, http_date, json};
-use crate::signature;
 use crate::vendor::Vendor;
 
 /// Requests are tiny; whoever sends more than this is not making one.
@@ -68,27 +66,30 @@ async fn exchange<E: Endpoint>(State(vendor): State<Vendor>, request: Request) -
 
     let call = E::parse(&body);
     let mut context = in_flight.resolve(call.as_ref().and_then(E::key_id));
-    let (name, answer) = proper_answer(&vendor, &head.headers, call, &context);
-    let fault = context
-        .fault
-        .take()
-        .filter(|fault| !matches!(fault, Fault::Code { .. }));
+    let fault = context.fault.take();
+    let now = || vendor.now(context.clock_offset_seconds);
+    let proper = check(&vendor, &in_flight, &head.headers, now())
+        .and_then(|()| call.ok_or(PARAMETER_EXCEPTION)?.answer(&vendor, &context));
+    // The vendor's refusals come with HTTP status 200.
+    let refusal = |code: i64, message| (code.to_string(), context.dialect.refusal(code, message));
+    let (name, answer) = match (proper, &fault) {
+        (Err(code), _) => refusal(code, None),
+        (Ok(_), Some(Fault::Code { code, msg })) => refusal(*code, msg.as_deref()),
+        (Ok(answer), _) => ("success".to_owned(), answer),
+    };
+    let fault = fault.filter(|fault| !matches!(fault, Fault::Code { .. }));
     in_flight.answer(&fault.as_ref().map_or(name, Fault::name));
 
     if !context.latency.is_zero() {
-        tokio::select! {
-            () = tokio::time::sleep(context.latency) => {}
-            () = vendor.stop().cancelled() => {}
-        }
+        let _ = tokio::time::timeout(context.latency, vendor.stop().cancelled()).await;
     }
-    let now = vendor.now(context.clock_offset_seconds);
     let response = match fault {
         None => json(answer.to_string()),
         Some(fault) => {
             let connection = head.extensions.get::<ConnectInfo<ConnectionHandle>>();
             let proper = ProperAnswer {
                 body: answer.to_string(),
-                now,
+                now: now(),
                 hash: context.hash,
                 connection: connection.map(|ConnectInfo(handle)| handle.clone()).unwrap_or_default(),
                 stop: vendor.stop().clone(),
@@ -96,38 +97,19 @@ async fn exchange<E: Endpoint>(State(vendor): State<Vendor>, request: Request) -
             proper.with(fault).await
         }
     };
-    send(in_flight, response, now)
+    send(in_flight, response, now())
 }
 
-/// What the vendor answers, and how the counts call it. The vendor's refusals come with HTTP status 200.
-fn proper_answer<E: Endpoint>(
-    vendor: &Vendor,
-    headers: &HeaderMap,
-    call: Option<E>,
-    context: &RequestContext,
-) -> (String, Value) {
-    let answer = check(vendor, headers, context)
-        .and_then(|()| call.filter(|_| is_json(headers)).ok_or(PARAMETER_EXCEPTION))
-        .and_then(|call| call.answer(vendor, context));
-    let refuse = |code: i64, message| (code.to_string(), context.dialect.refusal(code, message));
-    match (answer, &context.fault) {
-        (Err(code), _) => refuse(code, None),
-        (Ok(_), Some(Fault::Code { code, msg })) => refuse(*code, msg.as_deref()),
-        (Ok(answer), _) => ("success".to_owned(), answer),
-    }
-}
-
-/// Whether a request has the right signature and a fresh timestamp, or else with which code it is refused.
-fn check(vendor: &Vendor, headers: &HeaderMap, context: &RequestContext) -> Result<(), i64> {
-    let timestamp = text(headers, "timestamp").ok_or(AUTHENTICATION_ERROR)?;
-    let sign = text(headers, "sign").ok_or(AUTHENTICATION_ERROR)?;
-    let ours = context.credentials.as_ref().ok_or(AUTHENTICATION_ERROR)?;
-    if !signature::is_right(sign, &ours.api_key, &ours.api_secret, timestamp) {
-        return Err(AUTHENTICATION_ERROR);
-    }
-    let now = vendor.now(context.clock_offset_seconds);
-    if !is_fresh(timestamp, now, vendor.allowed_skew()) {
+/// Whether a request for any call has the right signature, a fresh timestamp and JSON, or else with which code it is refused.
+fn check(vendor: &Vendor, in_flight: &InFlightRequest, headers: &HeaderMap, now: SystemTime) -> Result<(), i64> {
+    let sign = text(headers, "sign").zip(text(headers, "timestamp"));
+    let signed = sign.filter(|(sign, timestamp)| in_flight.is_signed(sign, timestamp));
+    let (_, timestamp) = signed.ok_or(AUTHENTICATION_ERROR)?;
+    if !is_fresh(timestamp, now, vendor.settings().allowed_skew) {
         return Err(TIMESTAMP_EXPIRES);
+    }
+    if !is_json(headers) {
+        return Err(PARAMETER_EXCEPTION);
     }
     Ok(())
 }

@@ -19,10 +19,8 @@ use crate::settings::{Account, Flow, Latency, Settings};
 pub struct Vendor(Arc<Inner>);
 
 struct Inner {
-    seed: u64,
-    speed: f64,
-    allowed_skew: Duration,
-    record_arrivals: bool,
+    /// What stays as it was at the start; all else is in `state`.
+    settings: Settings,
     now: Box<dyn Fn() -> SystemTime + Send + Sync>,
     started: Instant,
     stop: CancellationToken,
@@ -32,34 +30,21 @@ struct Inner {
 
 pub(crate) struct State {
     pub(crate) accounts: Vec<AccountState>,
-    pub(crate) by_name: HashMap<String, usize>,
-    pub(crate) by_api_key: HashMap<String, usize>,
     pub(crate) faults: Option<FaultPlan>,
     pub(crate) latency: Latency,
     pub(crate) counts: Counts,
 }
 
 pub(crate) struct AccountState {
-    pub(crate) name: String,
-    pub(crate) credentials: Credentials,
+    pub(crate) settings: Account,
     pub(crate) flows: HashMap<u64, FlowEntry>,
-    pub(crate) faults: Option<FaultPlan>,
     pub(crate) counts: Counts,
     pub(crate) arrivals: Vec<Arrival>,
 }
 
-#[derive(Clone)]
-pub(crate) struct Credentials {
-    pub(crate) api_key: Arc<str>,
-    pub(crate) api_secret: Arc<str>,
-}
-
-#[derive(Default)]
 pub(crate) struct FlowEntry {
-    pub(crate) lifecycle: Lifecycle,
+    pub(crate) settings: Flow,
     pub(crate) pinned: Option<FlowState>,
-    pub(crate) dialect: Option<Dialect>,
-    pub(crate) faults: Option<FaultPlan>,
     pub(crate) counts: Counts,
 }
 
@@ -92,34 +77,24 @@ pub enum Error {
 impl fmt::Debug for Vendor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vendor")
-            .field("seed", &self.0.seed)
-            .field("speed", &self.0.speed)
+            .field("seed", &self.0.settings.seed)
+            .field("speed", &self.0.settings.speed)
             .finish_non_exhaustive()
     }
 }
 
 impl Vendor {
     /// A vendor with these settings; the flows' lives begin now.
-    pub fn new(settings: Settings, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        let mut state = State {
-            accounts: Vec::with_capacity(settings.accounts.len()),
-            by_name: HashMap::new(),
-            by_api_key: HashMap::new(),
-            faults: settings.faults,
+    pub fn new(mut settings: Settings, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        let accounts = std::mem::take(&mut settings.accounts);
+        let state = State {
+            accounts: accounts.into_iter().map(AccountState::new).collect(),
+            faults: settings.faults.take(),
             latency: settings.latency,
             counts: Counts::default(),
         };
-        for account in settings.accounts {
-            let place = state.accounts.len();
-            state.by_name.insert(account.name.clone(), place);
-            state.by_api_key.insert(account.api_key.clone(), place);
-            state.accounts.push(AccountState::new(account));
-        }
         Self(Arc::new(Inner {
-            seed: settings.seed,
-            speed: settings.speed,
-            allowed_skew: settings.allowed_skew,
-            record_arrivals: settings.record_arrivals,
+            settings,
             now: Box::new(now),
             started: Instant::now(),
             stop: CancellationToken::new(),
@@ -129,7 +104,12 @@ impl Vendor {
 
     /// The accounts' names, sorted.
     pub fn accounts(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.state().by_name.keys().cloned().collect();
+        let state = self.state();
+        let mut names: Vec<_> = state
+            .accounts
+            .iter()
+            .map(|account| account.settings.name.clone())
+            .collect();
         names.sort_unstable();
         names
     }
@@ -143,9 +123,10 @@ impl Vendor {
 
     /// Where the flow stands now; `None` where the vendor knows no such flow.
     pub fn flow_state(&self, account: &str, key_id: u64) -> Result<Option<FlowState>, Error> {
-        let elapsed = self.simulated_time();
-        let mut state = self.state();
-        Ok(state.flow(account, key_id)?.state_at(self.0.seed, key_id, elapsed))
+        Ok(self
+            .state()
+            .flow(account, key_id)?
+            .state_at(self.0.settings.seed, self.simulated_time()))
     }
 
     /// Holds a flow in this state until [`Vendor::unpin`].
@@ -163,30 +144,32 @@ impl Vendor {
     /// Gives a flow another lifecycle, or the account another flow. [`Lifecycle::Missing`] takes one away.
     pub fn set_lifecycle(&self, account: &str, key_id: u64, lifecycle: Lifecycle) -> Result<(), Error> {
         let mut state = self.state();
-        state.account(account)?.flows.entry(key_id).or_default().lifecycle = lifecycle;
+        let flows = &mut state.account(account)?.flows;
+        let flow = flows
+            .entry(key_id)
+            .or_insert_with(|| FlowEntry::new(Flow::seeded(key_id)));
+        flow.settings.lifecycle = lifecycle;
         Ok(())
     }
 
     /// In which of the vendor's forms a flow answers.
     pub fn dialect(&self, account: &str, key_id: u64) -> Result<Dialect, Error> {
-        let chosen = self.state().flow(account, key_id)?.dialect;
-        Ok(chosen.unwrap_or_else(|| Dialect::by_seed(self.0.seed, key_id)))
+        let chosen = self.state().flow(account, key_id)?.settings.dialect;
+        Ok(chosen.unwrap_or_else(|| Dialect::by_seed(self.0.settings.seed, key_id)))
     }
 
     /// Chooses the form in which a flow answers; `None` leaves it to the seed.
     pub fn set_dialect(&self, account: &str, key_id: u64, dialect: Option<Dialect>) -> Result<(), Error> {
-        self.state().flow(account, key_id)?.dialect = dialect;
+        self.state().flow(account, key_id)?.settings.dialect = dialect;
         Ok(())
     }
 
     /// Gives an account another API key and secret; the old ones are unknown from now on.
     pub fn set_credentials(&self, account: &str, api_key: &str, api_secret: &str) -> Result<(), Error> {
         let mut state = self.state();
-        let new = Credentials::new(api_key, api_secret);
-        let old = std::mem::replace(&mut state.account(account)?.credentials, new);
-        if let Some(place) = state.by_api_key.remove(&*old.api_key) {
-            state.by_api_key.insert(api_key.to_owned(), place);
-        }
+        let settings = &mut state.account(account)?.settings;
+        settings.api_key = api_key.to_owned();
+        settings.api_secret = api_secret.to_owned();
         Ok(())
     }
 
@@ -245,21 +228,14 @@ impl Vendor {
 
     /// How long flows have lived.
     pub(crate) fn simulated_time(&self) -> Duration {
-        let simulated_ms = self.0.started.elapsed().as_secs_f64() * self.0.speed * 1000.0;
+        let simulated_ms = self.0.started.elapsed().as_secs_f64() * self.0.settings.speed * 1000.0;
         // A cast from a float to an integer saturates, so no speed is too absurd.
         Duration::from_millis(simulated_ms as u64)
     }
 
-    pub(crate) fn records_arrivals(&self) -> bool {
-        self.0.record_arrivals
-    }
-
-    pub(crate) fn seed(&self) -> u64 {
-        self.0.seed
-    }
-
-    pub(crate) fn allowed_skew(&self) -> Duration {
-        self.0.allowed_skew
+    /// What cannot be changed while the vendor runs.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
     }
 
     /// The server's calendar, so many seconds off.
@@ -287,9 +263,9 @@ impl Vendor {
 
 impl State {
     fn account(&mut self, name: &str) -> Result<&mut AccountState, Error> {
-        let place = self.by_name.get(name).copied();
-        place
-            .and_then(|place| self.accounts.get_mut(place))
+        let mut accounts = self.accounts.iter_mut().rev();
+        accounts
+            .find(|account| account.settings.name == name)
             .ok_or_else(|| Error::NoAccount(name.to_owned()))
     }
 
@@ -303,8 +279,8 @@ impl State {
     fn faults(&mut self, scope: &Scope) -> Result<&mut Option<FaultPlan>, Error> {
         Ok(match scope {
             Scope::Everywhere => &mut self.faults,
-            Scope::Account(account) => &mut self.account(account)?.faults,
-            Scope::Flow(account, key_id) => &mut self.flow(account, *key_id)?.faults,
+            Scope::Account(account) => &mut self.account(account)?.settings.faults,
+            Scope::Flow(account, key_id) => &mut self.flow(account, *key_id)?.settings.faults,
         })
     }
 
@@ -321,39 +297,32 @@ impl State {
 }
 
 impl AccountState {
-    fn new(account: Account) -> Self {
-        let entry = |flow: Flow| {
-            let entry = FlowEntry {
-                lifecycle: flow.lifecycle,
-                dialect: flow.dialect,
-                faults: flow.faults,
-                ..FlowEntry::default()
-            };
-            (flow.key_id, entry)
-        };
+    fn new(mut settings: Account) -> Self {
+        let flows = std::mem::take(&mut settings.flows);
         Self {
-            credentials: Credentials::new(&account.api_key, &account.api_secret),
-            name: account.name,
-            flows: account.flows.into_iter().map(entry).collect(),
-            faults: account.faults,
+            settings,
+            flows: flows
+                .into_iter()
+                .map(|flow| (flow.key_id, FlowEntry::new(flow)))
+                .collect(),
             counts: Counts::default(),
             arrivals: Vec::new(),
         }
     }
 }
 
-impl Credentials {
-    fn new(api_key: &str, api_secret: &str) -> Self {
+impl FlowEntry {
+    fn new(settings: Flow) -> Self {
         Self {
-            api_key: api_key.into(),
-            api_secret: api_secret.into(),
+            settings,
+            pinned: None,
+            counts: Counts::default(),
         }
     }
-}
 
-impl FlowEntry {
-    pub(crate) fn state_at(&self, seed: u64, key_id: u64, elapsed: Duration) -> Option<FlowState> {
+    pub(crate) fn state_at(&self, seed: u64, elapsed: Duration) -> Option<FlowState> {
+        let Flow { key_id, lifecycle, .. } = &self.settings;
         let pinned = self.pinned.clone();
-        pinned.or_else(|| self.lifecycle.state_at(seed, key_id, elapsed))
+        pinned.or_else(|| lifecycle.state_at(seed, *key_id, elapsed))
     }
 }

@@ -70,18 +70,12 @@ impl Default for Dialect {
 impl Dialect {
     /// That of a flow for which none was chosen.
     pub(crate) fn by_seed(seed: u64, key_id: u64) -> Self {
+        use Envelope::{CodeMsg, StatusReason};
+        use Shape::{Documented, Merged, Records};
         let roll = |what: u64| hash(seed, &[key_id, what, 31]);
         Self {
-            shape: match roll(1) % 5 {
-                0 => Shape::Records,
-                1 => Shape::Merged,
-                _ => Shape::Documented,
-            },
-            envelope: if roll(2).is_multiple_of(3) {
-                Envelope::StatusReason
-            } else {
-                Envelope::CodeMsg
-            },
+            shape: pick(roll(1), [Records, Merged, Documented, Documented, Documented]),
+            envelope: pick(roll(2), [StatusReason, CodeMsg, CodeMsg]),
             code_as_text: roll(3).is_multiple_of(2),
             numbers_as_text: roll(4).is_multiple_of(4),
             sparse: roll(5).is_multiple_of(4),
@@ -164,24 +158,35 @@ mod tests {
             json!({ "code": -1, "msg": "Authentication error", "data": null })
         );
         assert_eq!(dialect.refusal(5, Some("odd"))["reason"], "odd");
+        let extras = Dialect {
+            extras: true,
+            ..dialect
+        };
+        let success = extras.success(json!({}));
+        assert_eq!(
+            (&success["status"], &success["reason"]),
+            (&json!("0"), &json!("success"))
+        );
+        assert!(success["traceId"].is_string());
     }
 
     #[test]
     fn every_form_occurs() {
         let dialects: Vec<_> = (1..=500).map(|key| Dialect::by_seed(1, key)).collect();
-        let share = |is: fn(&Dialect) -> bool| dialects.iter().filter(|dialect| is(dialect)).count();
-        for count in [
-            share(|m| m.shape == Shape::Records),
-            share(|m| m.shape == Shape::Merged),
-            share(|m| m.envelope == Envelope::StatusReason),
-            share(|m| m.code_as_text),
-            share(|m| m.numbers_as_text),
-            share(|m| m.sparse),
-            share(|m| m.extras),
-            share(|m| m.page_size == 1),
-            share(|m| m.ignores_current),
-        ] {
-            assert!((30..400).contains(&count), "{count}");
+        let forms: [fn(&Dialect) -> bool; 9] = [
+            |dialect| dialect.shape == Shape::Records,
+            |dialect| dialect.shape == Shape::Merged,
+            |dialect| dialect.envelope == Envelope::StatusReason,
+            |dialect| dialect.code_as_text,
+            |dialect| dialect.numbers_as_text,
+            |dialect| dialect.sparse,
+            |dialect| dialect.extras,
+            |dialect| dialect.page_size == 1,
+            |dialect| dialect.ignores_current,
+        ];
+        for (number, has_form) in forms.iter().enumerate() {
+            let count = dialects.iter().filter(|dialect| has_form(dialect)).count();
+            assert!((30..400).contains(&count), "{number}: {count}");
         }
         assert_eq!(Dialect::by_seed(1, 3), Dialect::by_seed(1, 3));
     }

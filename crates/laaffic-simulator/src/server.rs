@@ -146,41 +146,38 @@ mod tests {
 
     use super::*;
 
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
-    }
-
     #[test]
     fn half_an_hour_either_way_is_fresh() {
-        let half_an_hour = Duration::from_secs(1800);
-        for (timestamp, fresh) in [
-            ("10000", true),
-            ("8200", true),
-            ("8199", false),
-            ("11800", true),
-            ("11801", false),
-            ("", false),
-            ("-1", false),
-            ("soon", false),
-            ("99999999999999999999", false),
-        ] {
-            assert_eq!(is_fresh(timestamp, at(10_000), half_an_hour), fresh, "{timestamp:?}");
+        let is_fresh = |timestamp: &str, now| {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
+            is_fresh(timestamp, now, Duration::from_secs(1800))
+        };
+        for timestamp in ["10000", "8200", "11800"] {
+            assert!(is_fresh(timestamp, 10_000), "{timestamp}");
         }
-        assert!(!is_fresh("18446744073709551615", at(0), half_an_hour));
+        for timestamp in ["8199", "11801", "", "-1", "soon", "99999999999999999999"] {
+            assert!(!is_fresh(timestamp, 10_000), "{timestamp}");
+        }
+        assert!(!is_fresh("18446744073709551615", 0));
     }
 
     #[test]
     fn content_types() {
-        for (value, json) in [
-            ("application/json;charset=UTF-8", true),
-            ("Application/JSON ; charset=utf-8", true),
-            ("application/json", true),
-            ("application/jsonp", false),
-            ("text/plain", false),
+        let is_json = |value| {
+            is_json(&HeaderMap::from_iter([(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(value),
+            )]))
+        };
+        for value in [
+            "application/json;charset=UTF-8",
+            "Application/JSON ; charset=utf-8",
+            "application/json",
         ] {
-            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
-            assert_eq!(is_json(&headers), json, "{value}");
+            assert!(is_json(value), "{value}");
         }
-        assert!(!is_json(&HeaderMap::new()));
+        for value in ["application/jsonp", "text/plain", ""] {
+            assert!(!is_json(value), "{value}");
+        }
     }
 }

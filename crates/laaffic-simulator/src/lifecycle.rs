@@ -247,41 +247,38 @@ impl Script {
         // Where a cancellation or an exception strikes: in the middle of the calls.
         let strike = |round: u16| begin(capped(round)) + interval / 4;
 
-        // `stopped`: the round at which the flow stands still, what became of it, and of those that were to follow.
+        // Where the flow has stopped, its time stands still. A repaired round goes on where it had stopped.
         let (at, stopped) = match self.outcome {
-            Outcome::Cancelled { round } if at >= strike(round) => (at, Some((capped(round), CANCELLED, CANCELLED))),
+            Outcome::Cancelled { round } if at >= strike(round) => (strike(round), Some(CANCELLED)),
             Outcome::Exception { round, repair } if at >= strike(round) => {
                 match repair.map(|minutes| u64::from(minutes) * MINUTE_MS) {
-                    // Repaired: the round goes on where it had stopped.
                     Some(repair) if at >= strike(round) + repair => (at - repair, None),
-                    _ => (at, Some((capped(round), EXECUTION_EXCEPTION, PENDING))),
+                    _ => (strike(round), Some(EXECUTION_EXCEPTION)),
                 }
             }
             _ => (at, None),
         };
 
-        let node_status = |round: u64| match (stopped, self.outcome) {
-            (Some((at_round, status, _)), _) if round == at_round => status,
-            (Some((at_round, _, later)), _) if round > at_round => later,
-            (Some(_), _) => COMPLETED,
-            (None, _) if at < begin(round) => PENDING,
-            (None, _) if at < end(round) => IN_PROGRESS,
-            (None, Outcome::FailingNode { round: failing }) if round == capped(failing) => EXECUTION_EXCEPTION,
-            (None, _) => COMPLETED,
+        let node_status = |round: u64| match self.outcome {
+            Outcome::FailingNode { round: failing } if at >= end(round) && round == capped(failing) => {
+                EXECUTION_EXCEPTION
+            }
+            _ if at >= end(round) => COMPLETED,
+            _ if at >= begin(round) => stopped.unwrap_or(IN_PROGRESS),
+            Outcome::Cancelled { .. } if stopped.is_some() => CANCELLED,
+            _ => PENDING,
         };
         let runs = |round: u64| (begin(round)..begin(round + 1)).contains(&at);
-        let status = match (stopped, self.outcome) {
-            (Some((_, status, _)), _) => status,
-            (None, Outcome::Undocumented { round, status }) if runs(capped(round)) => status,
-            (None, _) if at < begin(0) => PENDING,
-            (None, _) if at < end(last) => IN_PROGRESS,
-            (None, _) => COMPLETED,
-        };
-        let has_begun = |round: u64| stopped.map_or(at >= begin(round), |(at_round, ..)| round <= at_round);
+        let status = stopped.unwrap_or(match self.outcome {
+            Outcome::Undocumented { round, status } if runs(capped(round)) => status,
+            _ if at < begin(0) => PENDING,
+            _ if at < end(last) => IN_PROGRESS,
+            _ => COMPLETED,
+        });
         let task_id = |round: u64| 5_000_000 + (hash(seed, &[key_id, life, round, 21]) % 1_000_000) as i64;
         let node = |round: u64| NodeState {
             key_id: Some(node_key(key_id, life, round)),
-            task_id: has_begun(round).then(|| task_id(round)),
+            task_id: (at >= begin(round)).then(|| task_id(round)),
             status: Some(node_status(round)),
         };
 
@@ -319,28 +316,48 @@ mod tests {
         })
     }
 
-    /// At each of these minutes: the flow's status and those of its nodes.
-    fn story(lifecycle: &Lifecycle, at: &[u64]) -> Vec<String> {
-        at.iter()
-            .map(|minute| {
-                let state = lifecycle.state_at(1, 12, minutes(*minute)).unwrap();
-                let nodes = state.nodes.iter().map(|node| node.status.unwrap().to_string());
-                format!("{}: {}", state.status.unwrap(), nodes.collect::<String>())
-            })
-            .collect()
+    /// Compares a flow with what is said of it: at which minute, which status, and the statuses of its nodes.
+    fn assert_story(lifecycle: &Lifecycle, story: &[(u64, i64, &str)]) {
+        for (minute, status, nodes) in story {
+            let state = lifecycle.state_at(1, 12, minutes(*minute)).unwrap();
+            let of_nodes = state.nodes.iter().map(|node| node.status.unwrap().to_string());
+            let told = (state.status.unwrap(), of_nodes.collect::<String>());
+            assert_eq!(told, (*status, (*nodes).to_owned()), "{lifecycle:?} at {minute}");
+        }
     }
 
     #[test]
-    fn a_life_goes_from_pending_through_its_rounds_to_completed_and_begins_anew() {
-        let lifecycle = scripted(Outcome::Completes);
-        assert_eq!(
-            story(&lifecycle, &[0, 9, 10, 16, 20, 30, 35]),
-            ["0: 000", "0: 000", "1: 100", "1: 200", "1: 210", "1: 221", "1: 221"]
-        );
-        assert_eq!(
-            story(&lifecycle, &[36, 59, 60, 70]),
-            ["2: 222", "2: 222", "0: 000", "1: 100"]
-        );
+    #[rustfmt::skip]
+    fn every_outcome_takes_its_course() {
+        // From pending through the rounds to completed, and anew.
+        assert_story(&scripted(Outcome::Completes), &[
+            (0, 0, "000"), (9, 0, "000"), (10, 1, "100"), (16, 1, "200"), (20, 1, "210"), (30, 1, "221"), (35, 1, "221"),
+            (36, 2, "222"), (59, 2, "222"), (60, 0, "000"), (70, 1, "100"),
+        ]);
+        assert_story(&scripted(Outcome::Cancelled { round: 1 }), &[
+            (22, 1, "210"), (23, 3, "233"), (59, 3, "233"), (60, 0, "000"),
+        ]);
+        // Repaired, the round goes on, and all that follows is later.
+        assert_story(&scripted(Outcome::Exception { round: 1, repair: Some(15) }), &[
+            (23, 4, "240"), (37, 4, "240"), (38, 1, "210"), (41, 1, "220"), (51, 2, "222"), (74, 2, "222"), (75, 0, "000"),
+        ]);
+        // The node fails, the flow goes on.
+        assert_story(&scripted(Outcome::FailingNode { round: 0 }), &[(12, 1, "100"), (20, 1, "410"), (40, 2, "422")]);
+        // A round beyond the last is the last.
+        assert_story(&scripted(Outcome::Undocumented { round: 9, status: 7 }), &[
+            (29, 1, "220"), (30, 7, "221"), (39, 7, "222"), (40, 2, "222"),
+        ]);
+    }
+
+    #[test]
+    fn stuck_is_for_ever() {
+        let lifecycle = Lifecycle::Scripted(Script {
+            outcome: Outcome::Exception { round: 0, repair: None },
+            rest: None,
+            age: 20,
+            ..Script::default()
+        });
+        assert_story(&lifecycle, &[(0, 4, "400"), (1_000_000, 4, "400")]);
     }
 
     #[test]
@@ -358,56 +375,6 @@ mod tests {
             .collect();
         assert_eq!(keys.len(), 9);
         assert!(keys.iter().all(|key| *key > 0));
-    }
-
-    #[test]
-    fn cancelled_mid_way() {
-        assert_eq!(
-            story(&scripted(Outcome::Cancelled { round: 1 }), &[22, 23, 59, 60]),
-            ["1: 210", "3: 233", "3: 233", "0: 000"]
-        );
-    }
-
-    #[test]
-    fn an_exception_is_repaired_and_the_round_goes_on() {
-        let lifecycle = scripted(Outcome::Exception {
-            round: 1,
-            repair: Some(15),
-        });
-        assert_eq!(
-            story(&lifecycle, &[23, 37, 38, 41, 51, 74, 75]),
-            ["4: 240", "4: 240", "1: 210", "1: 220", "2: 222", "2: 222", "0: 000"]
-        );
-    }
-
-    #[test]
-    fn stuck_is_for_ever() {
-        let lifecycle = Lifecycle::Scripted(Script {
-            outcome: Outcome::Exception { round: 0, repair: None },
-            rest: None,
-            age: 20,
-            ..Script::default()
-        });
-        assert_eq!(story(&lifecycle, &[0, 1_000_000]), ["4: 400", "4: 400"]);
-    }
-
-    #[test]
-    fn a_node_fails_while_the_flow_goes_on() {
-        assert_eq!(
-            story(&scripted(Outcome::FailingNode { round: 0 }), &[12, 20, 40]),
-            ["1: 100", "1: 410", "2: 422"]
-        );
-    }
-
-    #[test]
-    fn an_undocumented_number_while_a_round_runs() {
-        assert_eq!(
-            story(
-                &scripted(Outcome::Undocumented { round: 9, status: 7 }),
-                &[29, 30, 39, 40]
-            ),
-            ["1: 220", "7: 221", "7: 222", "2: 222"]
-        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::fault_response::ProperAnswer;
 use crate::query_detail::QueryDetail;
 use crate::request::InFlightRequest;
-use crate::response::{html, http_date, json};
+use crate::response::{html, http_date};
 use crate::vendor::Vendor;
 
 /// Requests are tiny; whoever sends more than this is not making one.
@@ -77,27 +77,21 @@ async fn exchange<E: Endpoint>(State(vendor): State<Vendor>, request: Request) -
         (Ok(_), Some(Fault::Code { code, msg })) => refusal(*code, msg.as_deref()),
         (Ok(answer), _) => ("success".to_owned(), answer),
     };
-    let fault = fault.filter(|fault| !matches!(fault, Fault::Code { .. }));
-    in_flight.answer(&fault.as_ref().map_or(name, Fault::name));
+    let replacement = fault.as_ref().filter(|fault| !matches!(fault, Fault::Code { .. }));
+    in_flight.answer(&replacement.map_or(name, Fault::name));
 
     if !context.latency.is_zero() {
         let _ = tokio::time::timeout(context.latency, vendor.stop().cancelled()).await;
     }
-    let response = match fault {
-        None => json(answer.to_string()),
-        Some(fault) => {
-            let connection = head.extensions.get::<ConnectInfo<ConnectionHandle>>();
-            let proper = ProperAnswer {
-                body: answer.to_string(),
-                now: now(),
-                hash: context.hash,
-                connection: connection.map(|ConnectInfo(handle)| handle.clone()).unwrap_or_default(),
-                stop: vendor.stop().clone(),
-            };
-            proper.with(fault).await
-        }
+    let connection = head.extensions.get::<ConnectInfo<ConnectionHandle>>();
+    let answer = ProperAnswer {
+        body: answer.to_string(),
+        now: now(),
+        hash: context.hash,
+        connection: connection.map(|ConnectInfo(handle)| handle.clone()).unwrap_or_default(),
+        stop: vendor.stop().clone(),
     };
-    send(in_flight, response, now())
+    send(in_flight, answer.with(fault).await, now())
 }
 
 /// Whether a request for any call has the right signature, a fresh timestamp and JSON, or else with which code it is refused.

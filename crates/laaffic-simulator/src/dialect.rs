@@ -1,7 +1,7 @@
 //! The forms that the vendor's answers take: its pages do not agree with each other, so every flow has a dialect of its own.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::random::{hash, pick};
 
@@ -86,7 +86,8 @@ impl Dialect {
     }
 
     /// An answer of success with this data.
-    pub(crate) fn success(&self, data: Value) -> Value {
+    pub(crate) fn success(&self, mut data: Value) -> Value {
+        self.write_numbers(&mut data);
         self.answer(0, words(0), data)
     }
 
@@ -101,23 +102,27 @@ impl Dialect {
         } else {
             json!(code)
         };
-        let mut answer = match self.envelope {
-            Envelope::CodeMsg => json!({ "code": code, "msg": message, "data": data }),
-            Envelope::StatusReason => json!({ "status": code, "reason": message, "data": data }),
+        let mut answer = Map::new();
+        let (code_name, message_name) = match self.envelope {
+            Envelope::CodeMsg => ("code", "msg"),
+            Envelope::StatusReason => ("status", "reason"),
         };
-        if self.extras
-            && let Some(answer) = answer.as_object_mut()
-        {
+        answer.insert(code_name.into(), code);
+        answer.insert(message_name.into(), json!(message));
+        answer.insert("data".into(), data);
+        if self.extras {
             answer.insert("traceId".into(), json!("5f0c6f6e-8d1f-4a51-9d5e-1f1f6d1c2b3a"));
         }
-        answer
+        Value::Object(answer)
     }
 
-    /// A number of the data.
-    pub(crate) fn number(&self, number: Option<i64>) -> Value {
-        match number {
-            Some(number) if self.numbers_as_text => json!(number.to_string()),
-            number => json!(number),
+    /// Writes every number of some data as this dialect does.
+    fn write_numbers(&self, data: &mut Value) {
+        match data {
+            Value::Number(number) if self.numbers_as_text => *data = json!(number.to_string()),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.write_numbers(value)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.write_numbers(value)),
+            _ => {}
         }
     }
 }

@@ -21,8 +21,8 @@ pub const CUSTOMER_TEXT_MARKER: &str = "CUSTOMER-TEXT-";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueryDetail {
     key_id: u64,
-    current: Option<u64>,
-    size: Option<u64>,
+    current: Option<usize>,
+    size: Option<usize>,
 }
 
 impl Endpoint for QueryDetail {
@@ -35,8 +35,8 @@ impl Endpoint for QueryDetail {
         Some(Self {
             // The page says Int: a string will not do.
             key_id: number("keyId")?,
-            current: number("current"),
-            size: number("size"),
+            current: number("current").and_then(|current| current.try_into().ok()),
+            size: number("size").and_then(|size| size.try_into().ok()),
         })
     }
 
@@ -53,77 +53,70 @@ impl Endpoint for QueryDetail {
 
 impl QueryDetail {
     fn data(&self, dialect: &Dialect, state: &FlowState, seed: u64) -> Value {
-        let (current, size) = if dialect.ignores_current {
-            (1, u64::from(dialect.page_size.max(1)))
-        } else {
-            (
-                self.current.unwrap_or(1).max(1),
-                self.size.unwrap_or(dialect.page_size.into()).clamp(1, 100),
-            )
+        let (mut data, list) = match dialect.shape {
+            Shape::Records => (Map::new(), "records"),
+            Shape::Documented | Shape::Merged => (flow_fields(dialect, self.key_id, state), "nodeList"),
         };
-        let paged = dialect.shape != Shape::Documented;
-        let (skip, take) = if paged {
-            ((current - 1).saturating_mul(size), size)
-        } else {
-            (0, u64::MAX)
-        };
-        let place = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let nodes: Vec<Value> = state
-            .nodes
-            .iter()
-            .enumerate()
-            .skip(place(skip))
-            .take(place(take))
-            .map(|(round, node)| node_fields(dialect, self.key_id, round as u64, *node, seed))
-            .collect();
-
-        let mut data = Map::new();
-        if dialect.shape != Shape::Records {
-            flow_fields(dialect, self.key_id, state, &mut data);
+        let (mut skip, mut take) = (0, usize::MAX);
+        if dialect.shape != Shape::Documented {
+            let (current, size) = self.page(dialect);
+            (skip, take) = ((current - 1).saturating_mul(size), size);
+            let (total, pages) = (state.nodes.len(), state.nodes.len().div_ceil(size));
+            data.extend(fields(
+                json!({ "total": total, "size": size, "current": current, "pages": pages, "searchCount": true }),
+            ));
         }
-        if paged {
-            let total = state.nodes.len() as u64;
-            let number = |number: u64| dialect.number(i64::try_from(number).ok());
-            data.insert("total".into(), number(total));
-            data.insert("size".into(), number(size));
-            data.insert("current".into(), number(current));
-            data.insert("pages".into(), number(total.div_ceil(size)));
-            data.insert("searchCount".into(), json!(true));
-        }
-        let list = match dialect.shape {
-            Shape::Records => "records",
-            Shape::Documented | Shape::Merged => "nodeList",
-        };
-        data.insert(list.into(), Value::Array(nodes));
+        let nodes = (0..).zip(&state.nodes).skip(skip).take(take);
+        let nodes = nodes.map(|(round, node)| node_fields(dialect, self.key_id, round, *node, seed));
+        data.insert(list.into(), nodes.collect());
         Value::Object(data)
+    }
+
+    /// Which page is answered, from 1, and how many nodes are on it.
+    fn page(&self, dialect: &Dialect) -> (usize, usize) {
+        let own_size = usize::from(dialect.page_size.max(1));
+        if dialect.ignores_current {
+            return (1, own_size);
+        }
+        (
+            self.current.unwrap_or(1).max(1),
+            self.size.unwrap_or(own_size).clamp(1, 100),
+        )
     }
 }
 
-fn flow_fields(dialect: &Dialect, key_id: u64, state: &FlowState, data: &mut Map<String, Value>) {
-    data.insert("keyId".into(), dialect.number(i64::try_from(key_id).ok()));
-    data.insert("status".into(), dialect.number(state.status));
-    data.insert("recallNum".into(), dialect.number(state.recall_num));
+fn flow_fields(dialect: &Dialect, key_id: u64, state: &FlowState) -> Map<String, Value> {
+    let mut data = fields(json!({
+        "keyId": key_id,
+        "status": state.status,
+        "recallNum": state.recall_num,
+        "recallInterval": state.recall_interval,
+        "recallType": state.recall_type,
+    }));
     if dialect.sparse {
         // Once absent and once null: the two ways of not saying.
+        data.remove("recallInterval");
         data.insert("recallType".into(), Value::Null);
-    } else {
-        data.insert("recallInterval".into(), dialect.number(state.recall_interval));
-        data.insert("recallType".into(), dialect.number(state.recall_type));
     }
     if dialect.extras {
-        data.insert("parentTaskName".into(), json!("imported"));
-        data.insert(
-            "ext".into(),
-            json!({ "tenant": { "level": 3, "tags": ["a", "b"] }, "v": 1.5 }),
-        );
+        data.extend(fields(json!({
+            "parentTaskName": "imported",
+            "ext": { "tenant": { "level": 3, "tags": ["a", "b"] }, "v": 1.5 },
+        })));
+    }
+    data
+}
+
+fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
     }
 }
 
 /// A node with every field of the page's table and of its example.
-fn node_fields(dialect: &Dialect, flow: u64, round: u64, node: NodeState, seed: u64) -> Value {
+fn node_fields(dialect: &Dialect, flow: u64, round: u64, node: NodeState, seed: u64) -> Map<String, Value> {
     let roll = |what: u64| hash(seed, &[flow, round, what, 41]);
-    let int = |number: i64| dialect.number(Some(number));
-    let int_if = |wanted: bool, number: i64| dialect.number(wanted.then_some(number));
     let yes = |what: u64, one_in: u64| roll(what).is_multiple_of(one_in);
     let key_id = node.key_id.unwrap_or_else(|| node_key(flow, 0, round));
     // 1 uploaded file, 2 re-uploaded file, 3 text-to-speech
@@ -132,51 +125,49 @@ fn node_fields(dialect: &Dialect, flow: u64, round: u64, node: NodeState, seed: 
     let texts = yes(2, 2);
     let seats = yes(3, 4);
 
-    let Value::Object(mut fields) = json!({
-        "keyId": int(key_id),
-        "taskId": dialect.number(node.task_id),
-        "nodeStatus": dialect.number(node.status),
-        "source": int(source),
+    let mut data = fields(json!({
+        "keyId": key_id,
+        "taskId": node.task_id,
+        "nodeStatus": node.status,
+        "source": source,
         "voiceFileId": (!spoken).then(|| format!("1202508111034{:020x}.wav", roll(4))),
-        "voiceFileName": Value::Null,
+        "voiceFileName": null,
         "uploadName": (!spoken).then(|| format!("greeting-{}.wav", roll(5) % 90 + 10)),
         "text": spoken.then(|| format!("{CUSTOMER_TEXT_MARKER}{key_id}: dear customer, your \"order\" is waiting \u{2014} press 1.\n")),
         "lan": spoken.then_some("en"),
-        "speakingRate": spoken.then_some(if dialect.numbers_as_text { json!("1.25") } else { json!(1.25) }),
-        "ssmlGender": int_if(spoken, 2),
+        "speakingRate": spoken.then_some(1.25),
+        "ssmlGender": spoken.then_some(2),
         "accent": spoken.then_some("en-IN"),
-        "hangUpSms": int(i64::from(texts)),
-        "idxSmsAppId": Value::Null,
+        "hangUpSms": u8::from(texts),
+        "idxSmsAppId": null,
         "smsContent": texts.then(|| format!("{CUSTOMER_TEXT_MARKER}{key_id}: hello ${{text1}}, we could not reach you. Reply STOP to end.")),
         "senderId": texts.then_some("ACME"),
-        "feedbackPush": int(i64::from(texts && yes(6, 2))),
+        "feedbackPush": u8::from(texts && yes(6, 2)),
         "feedbackValue": texts.then_some("1"),
-        "successPush": int(0),
-        "successPushTime": int_if(texts, 30),
-        "failedPush": int(i64::from(texts)),
-        "ringPush": int(0),
-        "toSeat": int(i64::from(seats)),
-        "sipGroupId": int_if(seats, 77),
-        "outboundControl": int_if(seats, 1),
-        "calloutRate": int_if(seats, 3),
-        "toSeatType": int_if(seats, 2),
+        "successPush": 0,
+        "successPushTime": texts.then_some(30),
+        "failedPush": u8::from(texts),
+        "ringPush": 0,
+        "toSeat": u8::from(seats),
+        "sipGroupId": seats.then_some(77),
+        "outboundControl": seats.then_some(1),
+        "calloutRate": seats.then_some(3),
+        "toSeatType": seats.then_some(2),
         "toSeatKey": seats.then_some("9"),
-        "delayTransfer": int(0),
-    }) else {
-        return Value::Null;
-    };
+        "delayTransfer": 0,
+    }));
     if dialect.sparse {
         for absent in ["successPush", "ringPush", "voiceFileName", "accent"] {
-            fields.remove(absent);
+            data.remove(absent);
         }
         for null in ["feedbackPush", "failedPush", "toSeat", "delayTransfer", "hangUpSms"] {
-            fields.insert(null.into(), Value::Null);
+            data.insert(null.into(), Value::Null);
         }
     }
     if dialect.extras {
-        fields.insert("retryPolicy".into(), json!({ "kind": "linear", "steps": [1, 2, null] }));
+        data.insert("retryPolicy".into(), json!({ "kind": "linear", "steps": [1, 2, null] }));
     }
-    Value::Object(fields)
+    data
 }
 
 #[cfg(test)]
@@ -191,7 +182,8 @@ mod tests {
 
     /// The data about a flow with three nodes.
     fn data(dialect: Dialect, query: QueryDetail) -> Value {
-        query.data(&dialect, &FlowState::with_nodes(1, &[2, 1, 0]), 1)
+        let data = query.data(&dialect, &FlowState::with_nodes(1, &[2, 1, 0]), 1);
+        dialect.success(data)["data"].take()
     }
 
     fn nodes(data: &Value) -> &[Value] {
@@ -279,7 +271,7 @@ mod tests {
         );
         let all = data(dialect, query(1, Some(100)));
         assert_eq!((nodes(&all).len(), &all["pages"]), (3, &json!(1)));
-        assert!(nodes(&data(dialect, query(u64::MAX, Some(u64::MAX)))).is_empty());
+        assert!(nodes(&data(dialect, query(usize::MAX, Some(usize::MAX)))).is_empty());
 
         dialect.ignores_current = true;
         assert_eq!(data(dialect, query(2, Some(100))), data(dialect, QUERY));

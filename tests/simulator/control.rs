@@ -54,7 +54,7 @@ impl<'a> Control<'a> {
 }
 
 #[tokio::test]
-async fn faults_and_mixes() {
+async fn one_fault_or_several() {
     let simulator = start(settings()).await;
     let client = client();
     let control = Control::of(&simulator, &client);
@@ -88,7 +88,11 @@ async fn faults_and_mixes() {
         json!({ "-18": 1, "empty": 1, "http_503": 1, "success": 1 })
     );
     assert_eq!(counts["requests"], 4);
-    assert_eq!(control.get("/counts?account=acme&key_id=12").await["requests"], 4);
+    let of_flow = control.get("/counts?account=acme&key_id=12").await;
+    assert_eq!(
+        (&of_flow["requests"], &of_flow["answers"]),
+        (&json!(4), &counts["answers"])
+    );
     control.delete("/counts").await;
     assert_eq!(control.get("/counts").await["requests"], 0);
 }
@@ -138,60 +142,24 @@ async fn mistakes_are_told() {
     let simulator = start(settings()).await;
     let client = client();
     let control = Control::of(&simulator, &client);
-    for (path, body, status, words) in [
-        (
-            "/faults?account=nobody",
-            r#"{"kind":"reset"}"#,
-            404,
-            r#"no account is called "nobody""#,
-        ),
-        (
-            "/faults?account=acme&key_id=5",
-            r#"{"kind":"reset"}"#,
-            404,
-            r#"account "acme" has no flow 5"#,
-        ),
-        (
-            "/faults?key_id=12",
-            r#"{"kind":"reset"}"#,
-            400,
-            "key_id alone is not enough",
-        ),
-        (
-            "/faults?acount=acme",
-            r#"{"kind":"reset"}"#,
-            400,
-            "unknown field `acount`",
-        ),
-        (
-            "/faults",
-            r#"{"kind":"earthquake"}"#,
-            400,
-            "unknown variant `earthquake`",
-        ),
-        (
-            "/faults",
-            r#"{"kind":"http_status","status":99}"#,
-            400,
-            "status 99 is not from 200 to 599",
-        ),
-        (
-            "/faults",
-            r#"[{"probability":2,"fault":{"kind":"reset"}}]"#,
-            400,
-            "probabilities are from 0 to 1",
-        ),
-        ("/state?account=acme", "{}", 400, "say which flow"),
-        (
-            "/state?account=acme&key_id=12",
-            r#"{"stats":1}"#,
-            400,
-            "unknown field `stats`",
-        ),
-        ("/dialect?account=acme&key_id=12", "", 400, "EOF while parsing"),
+    // Where a PUT goes, its body, the status of the answer, and words that are in it.
+    for mistake in [
+        r#"/faults?account=nobody          | {"kind":"reset"}                    | 404 | no account is called "nobody""#,
+        r#"/faults?account=acme&key_id=5   | {"kind":"reset"}                    | 404 | account "acme" has no flow 5"#,
+        r#"/faults?key_id=12               | {"kind":"reset"}                    | 400 | key_id alone is not enough"#,
+        r#"/faults?acount=acme             | {"kind":"reset"}                    | 400 | unknown field `acount`"#,
+        r#"/faults                         | {"kind":"earthquake"}               | 400 | unknown variant `earthquake`"#,
+        r#"/faults                         | {"kind":"http_status","status":99}  | 400 | status 99 is not from 200 to 599"#,
+        r#"/faults                         | [{"probability":2,"fault":{"kind":"reset"}}] | 400 | probabilities are from 0 to 1"#,
+        r#"/state?account=acme             | {}                                  | 400 | say which flow"#,
+        r#"/state?account=acme&key_id=12   | {"stats":1}                         | 400 | unknown field `stats`"#,
+        r#"/dialect?account=acme&key_id=12 |                                     | 400 | EOF while parsing"#,
     ] {
+        let [path, body, status, words] = Vec::from_iter(mistake.split('|').map(str::trim))[..] else {
+            panic!("{mistake}");
+        };
         let (answered, answer) = control.send(Method::PUT, path, body).await;
-        assert_eq!(answered, status, "{path} {answer}");
+        assert_eq!(answered.as_str(), status, "{path} {answer}");
         let error = answer["error"].as_str().unwrap();
         assert!(error.contains(words), "{path}: {error}");
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use laaffic_exporter::api::{decode, sign};
 use laaffic_exporter::clock::{Clock, SystemClock, unix_seconds};
-use laaffic_exporter::simulator::{Simulator, Vendor};
+use laaffic_simulator::{Simulator, Vendor};
 use procfs::process::Process;
 use support::{API_KEY, API_SECRET, Exporter, Pace, cpu, median, runtime, upstream};
 use tokio::time::{Instant, MissedTickBehavior};

@@ -1,10 +1,12 @@
-//! `demo` and `simulate`: the simulated upstream, with the exporter beside it or alone.
+//! `demo` and `simulate`: the simulated vendor, with the exporter beside it or alone.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use laaffic_simulator::{DemoAccount, DemoFlow, Settings, Simulator, demo_accounts};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,14 +17,13 @@ use crate::cli::{DemoArgs, SimulateArgs};
 use crate::clock::SharedClock;
 use crate::config::{Account, Config, HttpClient, Secret, SecretSource};
 use crate::model::{FlowInfo, KeyId};
-use crate::simulator::{DemoAccount, DemoFlow, Settings, Simulator, demo_accounts};
 use exporter_toolkit::server::listen;
 use exporter_toolkit::server::shutdown;
 
 /// A simulated minute passes in a second, so a flow is asked for every second.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs the exporter on a simulated upstream until SIGTERM or SIGINT, and tells on `out` where everything is.
+/// Runs the exporter on a simulated vendor until SIGTERM or SIGINT, and tells on `out` where everything is.
 ///
 /// # Errors
 /// If an address cannot be used or a part ends by itself.
@@ -34,8 +35,8 @@ pub async fn demo(
     mut out: impl Write,
 ) -> Result<()> {
     let stop = shutdown::on_signal()?;
-    let upstream = listen(&"127.0.0.1:0".parse().map_err(io::Error::other)?)?;
-    let simulator = Simulator::start(upstream, Settings::demo(arguments.seed), clock.clone())?;
+    let vendor = listen(&"127.0.0.1:0".parse().map_err(io::Error::other)?)?;
+    let simulator = simulator(vendor, arguments.seed, &clock)?;
     let app = App::new(demo_config(&simulator.url())?, None, options, clock)?;
     let addresses = listeners
         .iter()
@@ -50,25 +51,30 @@ pub async fn demo(
         ended.cancel();
         result
     };
-    let upstream = async {
+    let vendor = async {
         tokio::select! { () = stop.cancelled() => {} () = ended.cancelled() => {} }
         end(simulator).await
     };
-    let (exporter, upstream) = tokio::join!(exporter, upstream);
+    let (exporter, vendor) = tokio::join!(exporter, vendor);
     exporter?;
-    Ok(upstream?)
+    Ok(vendor?)
 }
 
-/// Runs the simulated upstream alone until SIGTERM or SIGINT, and tells on `out` how to point an exporter at it.
+/// Runs the simulated vendor alone until SIGTERM or SIGINT, and tells on `out` how to point an exporter at it.
 ///
 /// # Errors
 /// If the address cannot be used.
 pub async fn simulate(arguments: &SimulateArgs, clock: SharedClock, mut out: impl Write) -> Result<()> {
     let stop = shutdown::on_signal()?;
-    let simulator = Simulator::start(listen(&arguments.address)?, Settings::demo(arguments.seed), clock)?;
+    let simulator = simulator(listen(&arguments.address)?, arguments.seed, &clock)?;
     introduce_simulator(&mut out, &simulator)?;
     stop.cancelled().await;
     Ok(end(simulator).await?)
+}
+
+fn simulator(listener: TcpListener, seed: u64, clock: &SharedClock) -> io::Result<Simulator> {
+    let clock = Arc::clone(clock);
+    Simulator::start(listener, Settings::demo(seed), move || clock.now())
 }
 
 /// Stops the simulator, whoever still holds a connection.
@@ -147,7 +153,7 @@ fn introduce_demo(
     simulator: &Simulator,
 ) -> io::Result<()> {
     let address = address_for_people(address);
-    let upstream = simulator.address();
+    let vendor = simulator.address();
     let accounts = demo_accounts();
     let flows: usize = accounts.iter().map(|account| account.flows.len()).sum();
     write!(
@@ -157,7 +163,7 @@ fn introduce_demo(
          \n\
          \x20 Flows, for people     http://{address}/\n\
          \x20 Metrics               http://{address}{telemetry_path}\n\
-         \x20 Simulated upstream    http://{upstream}/control\n\
+         \x20 Simulated vendor      http://{vendor}/control\n\
          \n\
          Try next:\n\
          \x20 curl -s http://{address}{telemetry_path} | grep 'flow_status{{.*execution_exception.* 1'   which flows are stuck\n\
@@ -182,7 +188,7 @@ fn introduce_simulator(out: &mut impl Write, simulator: &Simulator) -> Result<()
     let control = simulator.address();
     write!(
         out,
-        "# The simulated upstream listens on {url}, a simulated minute every second. Ctrl-C ends it.\n\
+        "# The simulated vendor listens on {url}, a simulated minute every second. Ctrl-C ends it.\n\
          # What it does can be looked at and changed: http://{control}/control (docs/simulator.md)\n\
          # An exporter with this configuration watches all its flows; save these lines and point --config.file at them.\n"
     )?;

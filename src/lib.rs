@@ -15,7 +15,7 @@
 //! - [`app`]: builds the parts and owns their tasks
 //! - [`reload`]: the configuration again: checked whole, then swapped whole
 //! - [`cli`], [`listen`], [`logging`], [`shutdown`], [`build_info`]: the program's arguments, sockets, log, stop and origin
-//! - [`simulator`]: the vendor, played; [`demo`] runs it beside the exporter
+//! - [`demo`]: runs the simulated vendor, which is a crate of its own ([`laaffic_simulator`]), beside the exporter
 //! - [`systemd`]: its sockets, and what it wants to be told
 //! - [`query`], [`healthcheck`]: requests now, to the upstream and to a running exporter
 //! - [`explain`]: what a failure means and what to do about it
@@ -35,6 +35,5 @@ pub mod pages;
 pub mod poll;
 pub mod query;
 pub mod reload;
-pub mod simulator;
 pub mod store;
 pub mod words;

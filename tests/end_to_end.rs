@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use common::{Process, ask, exporter, get, run, wait_for};
-use laaffic_exporter::simulator::demo_accounts;
+use laaffic_simulator::demo_accounts;
 use prometheus::{Labels, Prometheus};
 use reqwest::Method;
 use serde_json::Value;

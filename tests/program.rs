@@ -18,7 +18,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::{Ended, Process, ask, exporter, get, run, wait_for};
-use laaffic_exporter::simulator::demo_accounts;
+use laaffic_simulator::demo_accounts;
 use reqwest::Method;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -344,7 +344,7 @@ async fn it_listens_on_every_address_it_is_given() {
     }
 }
 
-/// The simulated upstream's base URL, and the configuration that it prints.
+/// The simulated vendor's base URL, and the configuration that it prints.
 async fn simulated(simulator: &Process) -> (String, String) {
     wait_for("the simulator to say how to use it", async || {
         let text = simulator.stdout();
@@ -548,9 +548,9 @@ fn address_in(url: &str) -> SocketAddr {
 }
 
 async fn simulator_of(demo: &Process) -> SocketAddr {
-    wait_for("the demo to introduce its upstream", async || {
+    wait_for("the demo to introduce its vendor", async || {
         let text = demo.stdout();
-        let (_, after) = text.split_once("Simulated upstream").ok_or("not yet")?;
+        let (_, after) = text.split_once("Simulated vendor").ok_or("not yet")?;
         let (url, _) = after.split_once('\n').ok_or("half a line")?;
         Ok::<_, &str>(address_in(url.trim()))
     })

@@ -12,11 +12,10 @@ mod common;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use common::{Process, ask, exporter, get, wait_for};
-use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::simulator::{Account, Flow, Settings, Simulator};
+use laaffic_exporter::clock::{Clock as _, SystemClock};
+use laaffic_simulator::{Account, Flow, Settings, Simulator};
 use reqwest::Method;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -37,12 +36,12 @@ impl World {
                 api_key: "planted-key".to_owned(),
                 api_secret: "planted-secret".to_owned(),
                 flows: (1..=100).map(Flow::seeded).collect(),
-                trouble: None,
+                faults: None,
             }],
             ..Settings::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+        let simulator = Simulator::start(listener, settings, || SystemClock.now()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("config.yaml"), config(&simulator.url(), 1, 10)).unwrap();
         let mut command = exporter(["--config.file", "config.yaml", "--web.listen-address", "127.0.0.1:0"]);

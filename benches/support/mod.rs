@@ -3,11 +3,10 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
-use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::simulator::{Account, Flow, Manner, Plan, Settings, Simulator};
+use laaffic_exporter::clock::{Clock as _, SystemClock};
+use laaffic_simulator::{Account, Dialect, Flow, Lifecycle, Settings, Simulator};
 use procfs::process::Process;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -25,19 +24,19 @@ pub async fn upstream(flows: u64) -> Simulator {
         flows: (1..=flows / ACCOUNTS)
             .map(|key_id| Flow {
                 key_id,
-                plan: Plan::Seeded,
-                manner: Some(Manner::default()),
+                lifecycle: Lifecycle::Seeded,
+                dialect: Some(Dialect::default()),
                 ..Flow::default()
             })
             .collect(),
-        trouble: None,
+        faults: None,
     });
     let settings = Settings {
         accounts: accounts.collect(),
         ..Settings::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap()
+    Simulator::start(listener, settings, || SystemClock.now()).unwrap()
 }
 
 /// How an exporter polls.

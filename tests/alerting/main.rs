@@ -23,7 +23,7 @@ mod time;
 mod world;
 
 use common::wait_for;
-use laaffic_exporter::simulator::{Fault, FlowState, Scope, Trouble};
+use laaffic_simulator::{Fault, FaultPlan, FlowState, Scope};
 use receiver::Notification;
 use world::{ACCOUNT, FLOWS, World};
 
@@ -94,9 +94,9 @@ async fn a_stuck_flow_pages_once_with_its_name_and_team_and_says_when_it_is_over
 async fn refused_credentials_page_once_and_the_flows_of_the_account_keep_quiet() {
     let world = World::start().await;
     world.all_is_well().await;
-    let refused = Trouble::always(Fault::code(-1));
+    let refused = FaultPlan::always(Fault::code(-1));
     let account = Scope::Account(ACCOUNT.to_owned());
-    world.simulator.vendor().set_trouble(&account, Some(refused)).unwrap();
+    world.simulator.vendor().set_faults(&account, Some(refused)).unwrap();
 
     world
         .receives("the page", |all| !about(all, BLOCKED, "firing").is_empty())

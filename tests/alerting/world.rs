@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::Arc;
 
-use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::simulator::{Account, Flow, FlowState, Settings, Simulator};
+use laaffic_exporter::clock::{Clock as _, SystemClock};
+use laaffic_simulator::{Account, Flow, FlowState, Settings, Simulator};
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -115,19 +114,19 @@ impl World {
 
 /// A vendor whose flows are all in progress and stay so.
 async fn played_vendor() -> Simulator {
-    let flow = |key_id| Flow::still(key_id, FlowState::with_nodes(1, &[2, 1, 0]));
+    let flow = |key_id| Flow::fixed(key_id, FlowState::with_nodes(1, &[2, 1, 0]));
     let settings = Settings {
         accounts: vec![Account {
             name: ACCOUNT.to_owned(),
             api_key: "the-key".to_owned(),
             api_secret: "the-secret".to_owned(),
             flows: (1..=FLOWS as u64).map(flow).collect(),
-            trouble: None,
+            faults: None,
         }],
         ..Settings::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap()
+    Simulator::start(listener, settings, || SystemClock.now()).unwrap()
 }
 
 /// The exporter, which has asked for every flow.

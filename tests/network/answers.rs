@@ -1,15 +1,14 @@
 //! Answers that come, and are not what was asked for.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use laaffic_exporter::api::{Error, MAX_BODY_BYTES};
-use laaffic_exporter::clock::SystemClock;
+use laaffic_exporter::clock::{Clock as _, SystemClock};
 use laaffic_exporter::config::HttpClient;
 use laaffic_exporter::model::{ApiCode, Outcome};
-use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Scope, Settings, Simulator, Trouble};
+use laaffic_simulator::{Account, Fault, FaultPlan, Flow, FlowState, Scope, Settings, Simulator};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -18,27 +17,27 @@ use super::upstream::{
 };
 
 async fn simulator() -> Simulator {
-    let flow = Flow::still(12, FlowState::with_nodes(1, &[2, 1, 0]));
+    let flow = Flow::fixed(12, FlowState::with_nodes(1, &[2, 1, 0]));
     let account = Account {
         name: "main".to_owned(),
         api_key: API_KEY.to_owned(),
         api_secret: API_SECRET.to_owned(),
         flows: vec![flow],
-        trouble: None,
+        faults: None,
     };
     let settings = Settings {
         accounts: vec![account],
         ..Settings::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap()
+    Simulator::start(listener, settings, || SystemClock.now()).unwrap()
 }
 
 fn play(simulator: &Simulator, fault: Fault) {
     let everywhere = Scope::Everywhere;
     simulator
         .vendor()
-        .set_trouble(&everywhere, Some(Trouble::always(fault)))
+        .set_faults(&everywhere, Some(FaultPlan::always(fault)))
         .unwrap();
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exporter_toolkit::exposition::{Format, Frames};
-use laaffic_exporter::clock::{SharedClock, SystemClock};
+use laaffic_exporter::clock::{Clock as _, SharedClock, SystemClock};
 use laaffic_exporter::config::{self, Config, HttpClient, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId, Outcome};
 use laaffic_exporter::poll::{Plan, Poller, over_network};
-use laaffic_exporter::simulator::{Account, Fault, Flow, Settings, Simulator, Trouble};
 use laaffic_exporter::store::{Policy, Store};
+use laaffic_simulator::{Account, Fault, FaultPlan, Flow, Settings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -37,20 +37,20 @@ const FEW_FLOWS: u64 = 20;
 type ByOutcome = BTreeMap<String, u64>;
 
 /// Every fault with the same chance, but for refused credentials: they would end the mixture after three requests.
-fn every_fault() -> Trouble {
+fn every_fault() -> FaultPlan {
     let mut faults = Fault::all();
     faults.retain(|fault| !matches!(fault, Fault::Code { code: -1 | -2, .. }));
     let probability = 0.7 / faults.len() as f64;
-    Trouble::mix(faults.into_iter().map(|fault| (probability, fault)))
+    FaultPlan::mix(faults.into_iter().map(|fault| (probability, fault)))
 }
 
-fn played(name: &str, flows: u64, trouble: Trouble) -> Account {
+fn played(name: &str, flows: u64, trouble: FaultPlan) -> Account {
     Account {
         name: name.to_owned(),
         api_key: format!("key-of-{name}"),
         api_secret: format!("secret-of-{name}"),
         flows: (1..=flows).map(Flow::seeded).collect(),
-        trouble: Some(trouble),
+        faults: Some(trouble),
     }
 }
 
@@ -155,12 +155,12 @@ async fn every_request_is_counted_once_as_what_it_was() {
         seed: SEED,
         accounts: vec![
             played(MIXED, MIXED_FLOWS, every_fault()),
-            played(REFUSED, FEW_FLOWS, Trouble::always(Fault::code(-1))),
+            played(REFUSED, FEW_FLOWS, FaultPlan::always(Fault::code(-1))),
         ],
         ..Settings::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+    let simulator = Simulator::start(listener, settings, || SystemClock.now()).unwrap();
     let (_socket, closed) = closed_port();
     let counted = one_round(vec![
         polled(MIXED, MIXED_FLOWS, "http", simulator.address()),
@@ -187,7 +187,7 @@ async fn every_request_is_counted_once_as_what_it_was() {
     // The mixture was one: each kind of trouble came, and what came was asked again.
     let answers = vendor.account_counts(MIXED).unwrap().answers;
     let altered = vendor.account_counts(MIXED).unwrap().altered;
-    for chance in every_fault().mix {
+    for chance in every_fault().faults {
         let name = chance.fault.name();
         assert!(
             answers.contains_key(&*name) || altered.contains_key(&*name),

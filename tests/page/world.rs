@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::simulator::{Account, Flow, FlowState, Settings, Simulator};
+use laaffic_exporter::clock::{Clock as _, SystemClock};
+use laaffic_simulator::{Account, Flow, FlowState, Settings, Simulator};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -26,19 +25,19 @@ impl World {
     /// Flows in progress with these names, numbered from 1, asked for every half second; all of them have been asked for.
     pub(crate) async fn start(names: &[String]) -> Self {
         let keys = 1..=names.len() as u64;
-        let flow = |key_id| Flow::still(key_id, FlowState::with_nodes(1, &[2, 1, 0]));
+        let flow = |key_id| Flow::fixed(key_id, FlowState::with_nodes(1, &[2, 1, 0]));
         let settings = Settings {
             accounts: vec![Account {
                 name: "main".to_owned(),
                 api_key: "the-key".to_owned(),
                 api_secret: "the-secret".to_owned(),
                 flows: keys.clone().map(flow).collect(),
-                trouble: None,
+                faults: None,
             }],
             ..Settings::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+        let simulator = Simulator::start(listener, settings, || SystemClock.now()).unwrap();
         let interval = if names.len() > 100 { "60s" } else { "500ms" };
         let mut yaml = format!(
             "global: {{poll_interval: {interval}, terminal_poll_interval: {interval}}}\naccounts:\n  - name: main\n    base_url: {}\n    \

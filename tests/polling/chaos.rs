@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use laaffic_exporter::clock::SharedClock;
-use laaffic_exporter::simulator::{Chance, Fault, Flow, Latency, Scope, Settings, Trouble};
+use laaffic_simulator::{Fault, FaultPlan, Flow, Latency, Scope, Settings, WeightedFault};
 use tokio::time::Instant;
 
 use super::world::{Calendar, MINUTE, Polling, Samples, Setup, World, vendor_account};
@@ -18,11 +18,14 @@ const SEED: u64 = 20_261_122;
 const POLLS: u64 = 200_000;
 
 /// Every fault there is with the same small chance, so that about a third of all requests go wrong.
-fn every_fault() -> Trouble {
+fn every_fault() -> FaultPlan {
     let faults: Vec<_> = Fault::all().into_iter().filter(|fault| !refuses_us(fault)).collect();
     let probability = 0.3 / faults.len() as f64;
-    Trouble {
-        mix: faults.into_iter().map(|fault| Chance { probability, fault }).collect(),
+    FaultPlan {
+        faults: faults
+            .into_iter()
+            .map(|fault| WeightedFault { probability, fault })
+            .collect(),
         times: None,
     }
 }
@@ -52,7 +55,7 @@ fn world() -> (World, Polling) {
             fixed_ms: 20,
             jitter_ms: 200,
         },
-        trouble: Some(every_fault()),
+        faults: Some(every_fault()),
         accounts: setups.iter().map(vendor_account).collect(),
         ..Settings::default()
     };
@@ -135,9 +138,9 @@ async fn every_request_is_counted_once_and_no_flow_is_forgotten() {
         match minute % 60 {
             20 => world
                 .vendor
-                .set_trouble(&refused, Some(Trouble::always(Fault::code(-1))))
+                .set_faults(&refused, Some(FaultPlan::always(Fault::code(-1))))
                 .unwrap(),
-            30 => world.vendor.set_trouble(&refused, None).unwrap(),
+            30 => world.vendor.set_faults(&refused, None).unwrap(),
             40 => world.wire.unplugged.store(true, Ordering::Relaxed),
             42 => world.wire.unplugged.store(false, Ordering::Relaxed),
             _ => {}

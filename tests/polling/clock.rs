@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use laaffic_exporter::simulator::{Fault, Trouble};
+use laaffic_simulator::{Fault, FaultPlan};
 
 use super::world::{MINUTE, Setup, World, everywhere, still};
 
 const DAY: i64 = 86_400;
 
-fn off_by(seconds: i64) -> Trouble {
-    Trouble::always(Fault::ClockOffset { seconds })
+fn off_by(seconds: i64) -> FaultPlan {
+    FaultPlan::always(Fault::ClockOffset { seconds })
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +63,7 @@ async fn the_correction_moves_with_the_clocks_and_goes_when_they_agree() {
 #[tokio::test(start_paused = true)]
 async fn an_upstream_that_refuses_its_own_time_is_not_asked_again_at_once() {
     let world = World::start(vec![Setup::new("main", vec![still(12)])]);
-    everywhere(&world, Trouble::always(Fault::code(-16)));
+    everywhere(&world, FaultPlan::always(Fault::code(-16)));
     world.pass(MINUTE * 5).await;
     let scrape = world.scrape();
     assert_eq!(scrape.retries(), 0.0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use laaffic_exporter::simulator::{Scope, Trouble};
+use laaffic_simulator::{FaultPlan, Scope};
 
 use super::world::{MINUTE, Setup, World, code, still};
 
@@ -11,10 +11,10 @@ fn two_accounts() -> World {
     World::start(vec![Setup::new("main", flows()), Setup::new("other", flows())])
 }
 
-fn refuse(world: &World, trouble: Option<Trouble>) {
+fn refuse(world: &World, trouble: Option<FaultPlan>) {
     world
         .vendor
-        .set_trouble(&Scope::Account("main".to_owned()), trouble)
+        .set_faults(&Scope::Account("main".to_owned()), trouble)
         .unwrap();
 }
 
@@ -23,7 +23,7 @@ async fn three_refusals_block_the_account_but_for_one_probe_a_minute() {
     for (number, reason) in [(-1, "authentication_error"), (-2, "restricted_ip_access")] {
         let world = two_accounts();
         world.pass(MINUTE * 3).await;
-        refuse(&world, Some(Trouble::always(code(number))));
+        refuse(&world, Some(FaultPlan::always(code(number))));
         world.pass(MINUTE).await;
         assert_eq!(world.scrape().account("api_blocked"), Some(1.0));
         assert_eq!(world.scrape().errors(number, reason), Some(3.0), "no more than it took");
@@ -48,7 +48,7 @@ async fn three_refusals_block_the_account_but_for_one_probe_a_minute() {
 #[tokio::test(start_paused = true)]
 async fn a_success_ends_the_block_and_polls_come_back_spread_out() {
     let world = two_accounts();
-    refuse(&world, Some(Trouble::always(code(-1))));
+    refuse(&world, Some(FaultPlan::always(code(-1))));
     world.pass(MINUTE * 10).await;
     assert_eq!(world.scrape().account("api_blocked"), Some(1.0));
     refuse(&world, None);
@@ -82,7 +82,7 @@ async fn refusals_that_do_not_follow_each_other_do_not_block() {
     // Of three flows one is refused: every refusal is followed by an answer.
     world
         .vendor
-        .set_trouble(&Scope::Flow("main".to_owned(), 2), Some(Trouble::always(code(-1))))
+        .set_faults(&Scope::Flow("main".to_owned(), 2), Some(FaultPlan::always(code(-1))))
         .unwrap();
     world.pass(MINUTE * 30).await;
     let scrape = world.scrape();
@@ -98,7 +98,7 @@ async fn an_account_of_rarely_polled_flows_is_probed_every_minute_all_the_same()
         ..Setup::new("main", (1..=5).map(still).collect())
     };
     let world = World::start(vec![setup]);
-    refuse(&world, Some(Trouble::always(code(-2))));
+    refuse(&world, Some(FaultPlan::always(code(-2))));
     world.pass(MINUTE * 5).await;
     let requests = world.vendor.account_counts("main").unwrap().requests;
     assert!(

@@ -1,18 +1,18 @@
 //! Nodes that come in pages.
 
-use laaffic_exporter::simulator::{Flow, FlowState, Manner, Shape};
+use laaffic_simulator::{Dialect, Flow, FlowState, Shape};
 
 use super::world::{MINUTE, Setup, World};
 
 fn paged(nodes: usize, page_size: u32, ignores_current: bool) -> World {
     let flow = Flow {
-        manner: Some(Manner {
+        dialect: Some(Dialect {
             shape: Shape::Merged,
             page_size: page_size.try_into().unwrap(),
             ignores_current,
-            ..Manner::default()
+            ..Dialect::default()
         }),
-        ..Flow::still(12, FlowState::with_nodes(1, &vec![2; nodes]))
+        ..Flow::fixed(12, FlowState::with_nodes(1, &vec![2; nodes]))
     };
     World::start(vec![Setup::new("main", vec![flow])])
 }

@@ -6,7 +6,7 @@ use exporter_toolkit::exposition::Format;
 use laaffic_exporter::metrics::{Exposition, probe_registry};
 use laaffic_exporter::model::KeyId;
 use laaffic_exporter::poll::Probed;
-use laaffic_exporter::simulator::{Fault, Trouble};
+use laaffic_simulator::{Fault, FaultPlan};
 use tokio::time::Instant;
 
 use super::world::{MINUTE, Samples, Setup, World, code, everywhere, still};
@@ -83,7 +83,7 @@ async fn a_failure_is_told_with_its_reason() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_longer_than_he_will() {
     let world = world(1000.0).await;
-    everywhere(&world, Trouble::always(Fault::NeverAnswers));
+    everywhere(&world, FaultPlan::always(Fault::NeverAnswers));
     let started = Instant::now();
     let (probed, samples) = probe(&world, 7).await;
     assert!(!probed.success);
@@ -118,7 +118,7 @@ async fn probes_go_through_the_accounts_limits() {
 #[tokio::test(start_paused = true)]
 async fn refused_probes_block_the_account_and_a_blocked_account_is_not_asked() {
     let world = world(1000.0).await;
-    everywhere(&world, Trouble::always(code(-1)));
+    everywhere(&world, FaultPlan::always(code(-1)));
     for _ in 0..3 {
         assert_eq!(
             probe(&world, 15).await.1.error(15).as_deref(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use laaffic_exporter::simulator::{Scope, Trouble};
+use laaffic_simulator::{FaultPlan, Scope};
 
 use super::world::{MINUTE, Setup, World, code, everywhere, gaps, still};
 
@@ -102,7 +102,7 @@ async fn new_intervals_and_limits_take_effect() {
 #[tokio::test(start_paused = true)]
 async fn a_blocked_account_is_asked_again_at_once() {
     let world = world().await;
-    everywhere(&world, Trouble::always(code(-1)));
+    everywhere(&world, FaultPlan::always(code(-1)));
     world.pass(MINUTE * 5).await;
     assert_eq!(world.scrape().account("api_blocked"), Some(1.0));
     everywhere(&world, None);
@@ -146,11 +146,11 @@ async fn a_poll_under_way_is_not_lost_and_that_of_a_removed_flow_leaves_nothing(
     let world = world().await;
     everywhere(
         &world,
-        Trouble::always(laaffic_exporter::simulator::Fault::Delay { milliseconds: 2000 }),
+        FaultPlan::always(laaffic_simulator::Fault::Delay { milliseconds: 2000 }),
     );
     world
         .vendor
-        .set_trouble(&Scope::Flow("main".to_owned(), 1), None)
+        .set_faults(&Scope::Flow("main".to_owned(), 1), None)
         .unwrap();
     world.pass(MINUTE).await;
     for round in 0..60 {

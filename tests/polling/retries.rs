@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use laaffic_exporter::simulator::{Fault, RetryAfter, Trouble};
+use laaffic_simulator::{Fault, FaultPlan, RetryAfter};
 
 use super::world::{MINUTE, Setup, World, code, everywhere, gaps, still};
 
 /// One flow, polled every minute; the trouble begins with the second poll, so that the first tells the account works.
-async fn struck_by(trouble: Trouble) -> (World, usize) {
+async fn struck_by(trouble: FaultPlan) -> (World, usize) {
     struck_every(MINUTE, trouble).await
 }
 
-async fn struck_every(poll_interval: Duration, trouble: Trouble) -> (World, usize) {
+async fn struck_every(poll_interval: Duration, trouble: FaultPlan) -> (World, usize) {
     let setup = Setup {
         poll_interval,
         ..Setup::new("main", vec![still(12)])
@@ -40,7 +40,7 @@ async fn passing_troubles_are_retried_and_forgotten() {
         Fault::TruncatedLength,
         Fault::NeverAnswers,
     ] {
-        let (world, before) = struck_by(Trouble::times(1, fault.clone())).await;
+        let (world, before) = struck_by(FaultPlan::times(1, fault.clone())).await;
         let scrape = world.scrape();
         assert_eq!(scrape.retries(), 1.0, "{fault:?}");
         assert_eq!(world.arrivals("main", 12).len(), before + 2, "{fault:?}");
@@ -53,7 +53,7 @@ async fn passing_troubles_are_retried_and_forgotten() {
 async fn at_most_two_retries_with_full_jitter_from_a_quarter_of_a_second() {
     let mut waits = Vec::new();
     for _ in 0..30 {
-        let (world, before) = struck_by(Trouble::always(code(-18))).await;
+        let (world, before) = struck_by(FaultPlan::always(code(-18))).await;
         let arrivals = &world.arrivals("main", 12)[before..];
         assert_eq!(arrivals.len(), 3);
         assert_eq!(world.scrape().error(12).as_deref(), Some("system_exception"));
@@ -102,7 +102,7 @@ async fn what_will_not_pass_is_not_retried() {
             "too_large",
         ),
     ] {
-        let (world, before) = struck_by(Trouble::always(fault.clone())).await;
+        let (world, before) = struck_by(FaultPlan::always(fault.clone())).await;
         let scrape = world.scrape();
         assert_eq!(world.arrivals("main", 12).len(), before + 1, "{fault:?}");
         assert_eq!(scrape.retries(), 0.0, "{fault:?}");
@@ -117,7 +117,7 @@ async fn retry_after_is_honoured_in_both_forms() {
         (RetryAfter::Seconds(7), 7.0, 7.1),
         (RetryAfter::DateInSeconds(7), 6.0, 7.1),
     ] {
-        let (world, before) = struck_by(Trouble::times(1, status(429, Some(asked)))).await;
+        let (world, before) = struck_by(FaultPlan::times(1, status(429, Some(asked)))).await;
         let gap = gaps(&world.arrivals("main", 12)[before..])[0].as_secs_f64();
         assert!((at_least..=at_most).contains(&gap), "{asked:?}: {gap} s");
         assert_eq!(world.scrape().flow("up", 12), Some(1.0));
@@ -127,7 +127,7 @@ async fn retry_after_is_honoured_in_both_forms() {
 #[tokio::test(start_paused = true)]
 async fn an_absurd_retry_after_is_past_every_interval() {
     for seconds in [u64::MAX, u64::MAX / 2, 1 << 40] {
-        let (world, before) = struck_by(Trouble::times(1, status(429, Some(RetryAfter::Seconds(seconds))))).await;
+        let (world, before) = struck_by(FaultPlan::times(1, status(429, Some(RetryAfter::Seconds(seconds))))).await;
         assert_eq!(world.arrivals("main", 12).len(), before + 1);
         let scrape = world.scrape();
         assert_eq!(scrape.error(12).as_deref(), Some("http_status"));
@@ -138,15 +138,15 @@ async fn an_absurd_retry_after_is_past_every_interval() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_never_outlives_the_interval() {
     // The server asks for more than the interval: the next poll is soon enough.
-    let (world, before) = struck_by(Trouble::times(1, status(503, Some(RetryAfter::Seconds(61))))).await;
+    let (world, before) = struck_by(FaultPlan::times(1, status(503, Some(RetryAfter::Seconds(61))))).await;
     assert_eq!(world.arrivals("main", 12).len(), before + 1);
     assert_eq!(world.scrape().error(12).as_deref(), Some("http_status"));
     // Requests that use up the interval leave no time for another.
-    let (world, before) = struck_every(Duration::from_secs(10), Trouble::always(Fault::NeverAnswers)).await;
+    let (world, before) = struck_every(Duration::from_secs(10), FaultPlan::always(Fault::NeverAnswers)).await;
     assert_eq!(world.arrivals("main", 12).len(), before + 1);
     assert_eq!(world.scrape().retries(), 0.0);
     // A second attempt is cut off where the interval ends, not after its full 10 s.
-    let (world, before) = struck_every(Duration::from_secs(16), Trouble::always(Fault::NeverAnswers)).await;
+    let (world, before) = struck_every(Duration::from_secs(16), FaultPlan::always(Fault::NeverAnswers)).await;
     let arrivals = world.arrivals("main", 12);
     assert_eq!(arrivals.len(), before + 2);
     world.pass(Duration::from_secs(2)).await;

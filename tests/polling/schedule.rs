@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::world::{MINUTE, Setup, World, code, everywhere, gaps, still, with_status};
-use laaffic_exporter::simulator::{Fault, Trouble};
+use laaffic_simulator::{Fault, FaultPlan};
 
 #[tokio::test(start_paused = true)]
 async fn every_flow_is_polled_at_once_and_then_on_its_interval() {
@@ -83,7 +83,7 @@ async fn no_second_sees_more_than_rate_and_burst_retries_included() {
         ..Setup::new("main", (1..=60).map(still).collect())
     };
     let world = World::start(vec![setup]);
-    everywhere(&world, Trouble::mix([(0.5, code(-18))]));
+    everywhere(&world, FaultPlan::mix([(0.5, code(-18))]));
     world.pass(MINUTE * 10).await;
     let arrivals: Vec<_> = world
         .vendor
@@ -112,7 +112,7 @@ async fn no_more_requests_at_once_than_allowed_and_polls_of_a_flow_never_overlap
         ..Setup::new("main", (1..=12).map(still).collect())
     };
     let world = World::start(vec![setup]);
-    everywhere(&world, Trouble::always(Fault::Delay { milliseconds: 4000 }));
+    everywhere(&world, FaultPlan::always(Fault::Delay { milliseconds: 4000 }));
     world.pass(MINUTE * 5).await;
     assert_eq!(world.vendor.account_counts("main").unwrap().max_concurrent, 3);
     for key_id in 1..=12 {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use laaffic_exporter::simulator::{FlowState, Trouble};
+use laaffic_simulator::{FaultPlan, FlowState};
 
 use super::world::{MINUTE, Setup, World, code, everywhere, still};
 
@@ -19,7 +19,7 @@ const STATE: [&str; 5] = [
 async fn state_stays_until_it_is_stale_and_comes_back_with_the_next_success() {
     let world = World::start(vec![Setup::new("main", vec![still(12)])]);
     world.pass(MINUTE * 2).await;
-    everywhere(&world, Trouble::always(code(-22)));
+    everywhere(&world, FaultPlan::always(code(-22)));
     world.pass(MINUTE).await;
     let scrape = world.scrape();
     assert_eq!(scrape.flow("up", 12), Some(0.0));
@@ -78,10 +78,7 @@ async fn before_the_first_success_nothing_is_claimed() {
 #[tokio::test(start_paused = true)]
 async fn a_scrape_waits_for_nothing() {
     let world = World::start(vec![Setup::new("main", vec![still(12)])]);
-    everywhere(
-        &world,
-        Trouble::always(laaffic_exporter::simulator::Fault::NeverAnswers),
-    );
+    everywhere(&world, FaultPlan::always(laaffic_simulator::Fault::NeverAnswers));
     world.pass(Duration::from_secs(1)).await;
     // No await in it: whatever the upstream does, a scrape reads what is there.
     assert_eq!(world.scrape().flow("up", 12), Some(0.0));

@@ -45,7 +45,7 @@ async fn a_stop_ends_polling_at_once_even_with_requests_under_way() {
     let (world, polling) = World::start_supervised(vec![Setup::new("main", vec![still(1)])]);
     super::world::everywhere(
         &world,
-        laaffic_exporter::simulator::Trouble::always(laaffic_exporter::simulator::Fault::NeverAnswers),
+        laaffic_simulator::FaultPlan::always(laaffic_simulator::Fault::NeverAnswers),
     );
     world.pass(MINUTE / 60).await;
     drop(world);

@@ -15,8 +15,8 @@ use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource
 use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
 use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
-use laaffic_exporter::simulator::{self, Fault, Flow, FlowState, Scope, Settings, Trouble, Vendor};
 use laaffic_exporter::store::{Policy, Store};
+use laaffic_simulator::{Fault, FaultPlan, Flow, FlowState, Scope, Settings, Vendor};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -113,12 +113,12 @@ pub(crate) fn still(key_id: u64) -> Flow {
 
 /// A flow that stays in this status, with three nodes, in the documented form.
 pub(crate) fn with_status(key_id: u64, status: i64) -> Flow {
-    Flow::still(key_id, FlowState::with_nodes(status, &[2, 1, 0]))
+    Flow::fixed(key_id, FlowState::with_nodes(status, &[2, 1, 0]))
 }
 
 /// A fault at the vendor, of all its accounts.
-pub(crate) fn everywhere(world: &World, trouble: impl Into<Option<Trouble>>) {
-    world.vendor.set_trouble(&Scope::Everywhere, trouble.into()).unwrap();
+pub(crate) fn everywhere(world: &World, faults: impl Into<Option<FaultPlan>>) {
+    world.vendor.set_faults(&Scope::Everywhere, faults.into()).unwrap();
 }
 
 /// A code other than 0.
@@ -167,7 +167,8 @@ impl World {
         calendar: Arc<Calendar>,
         clock: SharedClock,
     ) -> (Self, Polling) {
-        let vendor = Vendor::new(settings, clock.clone());
+        let vendor_clock = clock.clone();
+        let vendor = Vendor::new(settings, move || vendor_clock.now());
         let wire = Arc::new(Wire {
             router: vendor.router(),
             ..Wire::default()
@@ -314,13 +315,13 @@ impl Samples {
     }
 }
 
-pub(crate) fn vendor_account(setup: &Setup) -> simulator::Account {
-    simulator::Account {
+pub(crate) fn vendor_account(setup: &Setup) -> laaffic_simulator::Account {
+    laaffic_simulator::Account {
         name: setup.name.to_owned(),
         api_key: format!("key-of-{}", setup.name),
         api_secret: format!("secret-of-{}", setup.name),
         flows: setup.flows.clone(),
-        trouble: None,
+        faults: None,
     }
 }
 

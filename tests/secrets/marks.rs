@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use laaffic_exporter::simulator::CUSTOMER_TEXT_MARKER;
+use laaffic_simulator::CUSTOMER_TEXT_MARKER;
 use md5::{Digest as _, Md5};
 
 /// What begins every secret whose text a test can choose, so that a part of one is found as well.

@@ -4,11 +4,10 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use laaffic_exporter::clock::{Clock as _, SystemClock};
-use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Manner, Scope, Settings, Simulator, Trouble};
+use laaffic_simulator::{Account, Dialect, Fault, FaultPlan, Flow, FlowState, Scope, Settings, Simulator};
 use md5::{Digest as _, Md5};
 use rcgen::CertifiedKey;
 use reqwest::Client;
@@ -77,7 +76,7 @@ impl World {
             accounts: GOOD.map(played).into(),
             ..Settings::default()
         };
-        let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+        let simulator = Simulator::start(listener, settings, || SystemClock.now()).unwrap();
         for (key_id, fault) in [
             (2, Fault::TruncatedJson),
             (
@@ -91,7 +90,7 @@ impl World {
             let scope = Scope::Flow("inline".to_owned(), key_id);
             simulator
                 .vendor()
-                .set_trouble(&scope, Some(Trouble::always(fault)))
+                .set_faults(&scope, Some(FaultPlan::always(fault)))
                 .unwrap();
         }
         // Enough of them that some are spoken, and some followed by a message.
@@ -99,7 +98,7 @@ impl World {
         simulator.vendor().pin("inline", 1, state).unwrap();
         simulator
             .vendor()
-            .set_manner("inline", 1, Some(Manner::default()))
+            .set_dialect("inline", 1, Some(Dialect::default()))
             .unwrap();
         sends_texts_of_customers(&simulator).await;
         let (echo, heard) = echo().await;
@@ -258,7 +257,7 @@ fn played(name: &str) -> Account {
         api_key,
         api_secret,
         flows: (1..=FLOWS).map(Flow::seeded).collect(),
-        trouble: None,
+        faults: None,
     }
 }
 

@@ -1,10 +1,8 @@
-//! Starting the played vendor, and asking it by hand: nothing of the exporter's client is in here.
+//! Starting the simulated vendor, and asking it by hand: nothing of the exporter's client is in here.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
-use laaffic_exporter::clock::Clock;
-use laaffic_exporter::simulator::{Account, Flow, FlowState, Manner, Settings, Simulator};
+use laaffic_simulator::{Account, Dialect, Flow, FlowState, Settings, Simulator};
 use md5::{Digest, Md5};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -13,37 +11,28 @@ use tokio::net::TcpListener;
 /// The moment of the vendor's published example.
 pub(crate) const PUBLISHED: u64 = 1_630_468_800;
 
-#[derive(Debug)]
-struct StoppedClock(u64);
-
-impl Clock for StoppedClock {
-    fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(self.0)
-    }
-}
-
 pub(crate) fn account(flows: Vec<Flow>) -> Account {
     Account {
         name: "acme".into(),
         api_key: "bDqJFiq9".into(),
         api_secret: "7bz1lzh9".into(),
         flows,
-        trouble: None,
+        faults: None,
     }
 }
 
 /// A flow in progress with three nodes, for ever.
-pub(crate) fn still(key_id: u64, manner: Manner) -> Flow {
+pub(crate) fn fixed(key_id: u64, dialect: Dialect) -> Flow {
     Flow {
-        manner: Some(manner),
-        ..Flow::still(key_id, FlowState::with_nodes(1, &[2, 1, 0]))
+        dialect: Some(dialect),
+        ..Flow::fixed(key_id, FlowState::with_nodes(1, &[2, 1, 0]))
     }
 }
 
 /// One account, "acme", with one flow, 12.
 pub(crate) fn settings() -> Settings {
     Settings {
-        accounts: vec![account(vec![still(12, Manner::default())])],
+        accounts: vec![account(vec![fixed(12, Dialect::default())])],
         ..Settings::default()
     }
 }
@@ -51,7 +40,7 @@ pub(crate) fn settings() -> Settings {
 /// Five seconds after the published example.
 pub(crate) async fn start(settings: Settings) -> Simulator {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Simulator::start(listener, settings, Arc::new(StoppedClock(PUBLISHED + 5))).unwrap()
+    Simulator::start(listener, settings, || UNIX_EPOCH + Duration::from_secs(PUBLISHED + 5)).unwrap()
 }
 
 pub(crate) fn client() -> Client {

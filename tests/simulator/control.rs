@@ -1,6 +1,6 @@
 //! The control endpoint, as a person with curl uses it.
 
-use laaffic_exporter::simulator::Simulator;
+use laaffic_simulator::Simulator;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -54,32 +54,32 @@ impl<'a> Control<'a> {
 }
 
 #[tokio::test]
-async fn faults_and_mixes() {
+async fn one_fault_or_several() {
     let simulator = start(settings()).await;
     let client = client();
     let control = Control::of(&simulator, &client);
-    let flow = "/fault?account=acme&key_id=12";
+    let flow = "/faults?account=acme&key_id=12";
 
     control
         .put(&format!("{flow}&times=1"), r#"{"kind":"code","code":-18}"#)
         .await;
     assert_eq!(
         control.get(flow).await,
-        json!({ "mix": [{ "probability": 1.0, "fault": { "kind": "code", "code": -18 } }], "times": 1 })
+        json!({ "faults": [{ "probability": 1.0, "fault": { "kind": "code", "code": -18 } }], "times": 1 })
     );
     assert_eq!(json_of(published(&client, &simulator)).await["code"], -18);
     assert_eq!(control.get(flow).await, Value::Null);
 
     let mix = r#"[{"probability": 1, "fault": {"kind": "http_status", "status": 503, "retry_after": {"seconds": 2}}}]"#;
-    control.put("/mix", mix).await;
+    control.put("/faults", mix).await;
     let response = published(&client, &simulator).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "2");
-    control.delete("/mix").await;
-    control.put("/fault?account=acme", r#"{"kind":"empty"}"#).await;
+    control.delete("/faults").await;
+    control.put("/faults?account=acme", r#"{"kind":"empty"}"#).await;
     let response = published(&client, &simulator).send().await.unwrap();
     assert_eq!(response.bytes().await.unwrap().len(), 0);
-    control.delete("/fault?account=acme").await;
+    control.delete("/faults?account=acme").await;
     assert_eq!(json_of(published(&client, &simulator)).await["code"], 0);
 
     let counts = control.get("/counts?account=acme").await;
@@ -88,13 +88,17 @@ async fn faults_and_mixes() {
         json!({ "-18": 1, "empty": 1, "http_503": 1, "success": 1 })
     );
     assert_eq!(counts["requests"], 4);
-    assert_eq!(control.get("/counts?account=acme&key_id=12").await["requests"], 4);
+    let of_flow = control.get("/counts?account=acme&key_id=12").await;
+    assert_eq!(
+        (&of_flow["requests"], &of_flow["answers"]),
+        (&json!(4), &counts["answers"])
+    );
     control.delete("/counts").await;
     assert_eq!(control.get("/counts").await["requests"], 0);
 }
 
 #[tokio::test]
-async fn states_manners_flows_and_latency() {
+async fn states_dialects_flows_and_latency() {
     let simulator = start(settings()).await;
     let client = client();
     let control = Control::of(&simulator, &client);
@@ -110,12 +114,12 @@ async fn states_manners_flows_and_latency() {
     control.delete(&format!("/state?{place}")).await;
     assert_eq!(json_of(published(&client, &simulator)).await["data"]["status"], 1);
 
-    let manner = r#"{"envelope":"status_reason","code_as_text":true,"shape":"records"}"#;
-    control.put(&format!("/manner?{place}"), manner).await;
+    let dialect = r#"{"envelope":"status_reason","code_as_text":true,"shape":"records"}"#;
+    control.put(&format!("/dialect?{place}"), dialect).await;
     let answer = json_of(published(&client, &simulator)).await;
     assert_eq!((&answer["status"], &answer["data"]["total"]), (&json!("0"), &json!(3)));
-    assert_eq!(control.get(&format!("/manner?{place}")).await["page_size"], 10);
-    control.put(&format!("/manner?{place}"), "{}").await;
+    assert_eq!(control.get(&format!("/dialect?{place}")).await["page_size"], 10);
+    control.put(&format!("/dialect?{place}"), "{}").await;
 
     control.delete(&format!("/flow?{place}")).await;
     assert_eq!(json_of(published(&client, &simulator)).await["code"], -22);
@@ -138,64 +142,28 @@ async fn mistakes_are_told() {
     let simulator = start(settings()).await;
     let client = client();
     let control = Control::of(&simulator, &client);
-    for (path, body, status, words) in [
-        (
-            "/fault?account=nobody",
-            r#"{"kind":"reset"}"#,
-            404,
-            r#"no account is called "nobody""#,
-        ),
-        (
-            "/fault?account=acme&key_id=5",
-            r#"{"kind":"reset"}"#,
-            404,
-            r#"account "acme" has no flow 5"#,
-        ),
-        (
-            "/fault?key_id=12",
-            r#"{"kind":"reset"}"#,
-            400,
-            "key_id alone is not enough",
-        ),
-        (
-            "/fault?acount=acme",
-            r#"{"kind":"reset"}"#,
-            400,
-            "unknown field `acount`",
-        ),
-        (
-            "/fault",
-            r#"{"kind":"earthquake"}"#,
-            400,
-            "unknown variant `earthquake`",
-        ),
-        (
-            "/fault",
-            r#"{"kind":"http_status","status":99}"#,
-            400,
-            "status 99 is not from 200 to 599",
-        ),
-        (
-            "/mix",
-            r#"[{"probability":2,"fault":{"kind":"reset"}}]"#,
-            400,
-            "probabilities are from 0 to 1",
-        ),
-        ("/state?account=acme", "{}", 400, "say which flow"),
-        (
-            "/state?account=acme&key_id=12",
-            r#"{"stats":1}"#,
-            400,
-            "unknown field `stats`",
-        ),
-        ("/manner?account=acme&key_id=12", "", 400, "EOF while parsing"),
+    // Where a PUT goes, its body, the status of the answer, and words that are in it.
+    for mistake in [
+        r#"/faults?account=nobody          | {"kind":"reset"}                    | 404 | no account is called "nobody""#,
+        r#"/faults?account=acme&key_id=5   | {"kind":"reset"}                    | 404 | account "acme" has no flow 5"#,
+        r#"/faults?key_id=12               | {"kind":"reset"}                    | 400 | key_id alone is not enough"#,
+        r#"/faults?acount=acme             | {"kind":"reset"}                    | 400 | unknown field `acount`"#,
+        r#"/faults                         | {"kind":"earthquake"}               | 400 | unknown variant `earthquake`"#,
+        r#"/faults                         | {"kind":"http_status","status":99}  | 400 | status 99 is not from 200 to 599"#,
+        r#"/faults                         | [{"probability":2,"fault":{"kind":"reset"}}] | 400 | probabilities are from 0 to 1"#,
+        r#"/state?account=acme             | {}                                  | 400 | say which flow"#,
+        r#"/state?account=acme&key_id=12   | {"stats":1}                         | 400 | unknown field `stats`"#,
+        r#"/dialect?account=acme&key_id=12 |                                     | 400 | EOF while parsing"#,
     ] {
+        let [path, body, status, words] = Vec::from_iter(mistake.split('|').map(str::trim))[..] else {
+            panic!("{mistake}");
+        };
         let (answered, answer) = control.send(Method::PUT, path, body).await;
-        assert_eq!(answered, status, "{path} {answer}");
+        assert_eq!(answered.as_str(), status, "{path} {answer}");
         let error = answer["error"].as_str().unwrap();
         assert!(error.contains(words), "{path}: {error}");
     }
-    let (status, _) = control.send(Method::POST, "/fault", "{}").await;
+    let (status, _) = control.send(Method::POST, "/faults", "{}").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(simulator.vendor().counts().requests, 0);
 }

@@ -4,15 +4,15 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use laaffic_exporter::simulator::{Fault, Manner, RetryAfter, Scope, Settings, Shape, Simulator, Trouble};
+use laaffic_simulator::{Dialect, Fault, FaultPlan, RetryAfter, Scope, Settings, Shape, Simulator};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::ask::{PUBLISHED, account, client, json_of, names, published, settings, signed, start, still};
+use crate::ask::{PUBLISHED, account, client, fixed, json_of, names, published, settings, signed, start};
 
 async fn meet(simulator: &Simulator, client: &Client, fault: Fault) -> reqwest::Result<Response> {
-    let trouble = Some(Trouble::times(1, fault));
-    simulator.vendor().set_trouble(&Scope::Everywhere, trouble).unwrap();
+    let faults = Some(FaultPlan::times(1, fault));
+    simulator.vendor().set_faults(&Scope::Everywhere, faults).unwrap();
     published(client, simulator).send().await
 }
 
@@ -66,10 +66,10 @@ async fn a_reset_is_a_reset_and_a_cut_is_a_cut() {
 async fn silence_lasts_until_the_client_gives_up() {
     let simulator = start(settings()).await;
     let client = client();
-    let silence = Some(Trouble::always(Fault::NeverAnswers));
+    let silence = Some(FaultPlan::always(Fault::NeverAnswers));
     simulator
         .vendor()
-        .set_trouble(&Scope::Account("acme".into()), silence)
+        .set_faults(&Scope::Account("acme".into()), silence)
         .unwrap();
     let asked = tokio::spawn(published(&client, &simulator).send());
     while simulator.vendor().flow_counts("acme", 12).unwrap().in_flight == 0 {
@@ -195,10 +195,10 @@ async fn a_server_whose_clock_is_a_day_off_refuses_our_time_and_takes_its_own() 
     const DAY: u64 = 86_400;
     let simulator = start(settings()).await;
     let client = client();
-    let offset = Trouble::always(Fault::ClockOffset { seconds: DAY as i64 });
+    let offset = FaultPlan::always(Fault::ClockOffset { seconds: DAY as i64 });
     simulator
         .vendor()
-        .set_trouble(&Scope::Account("acme".into()), Some(offset))
+        .set_faults(&Scope::Account("acme".into()), Some(offset))
         .unwrap();
     let response = published(&client, &simulator).send().await.unwrap();
     assert_eq!(response.headers()["date"], "Thu, 02 Sep 2021 04:00:05 GMT");
@@ -212,13 +212,13 @@ async fn a_server_whose_clock_is_a_day_off_refuses_our_time_and_takes_its_own() 
 
 #[tokio::test]
 async fn scopes_add_up_and_the_nearest_fault_wins() {
-    let manner = Manner {
+    let dialect = Dialect {
         shape: Shape::Merged,
         page_size: 1,
-        ..Manner::default()
+        ..Dialect::default()
     };
     let simulator = start(Settings {
-        accounts: vec![account(vec![still(12, manner.clone()), still(13, manner)])],
+        accounts: vec![account(vec![fixed(12, dialect), fixed(13, dialect)])],
         ..Settings::default()
     })
     .await;
@@ -228,8 +228,8 @@ async fn scopes_add_up_and_the_nearest_fault_wins() {
         json_of(signed(&client, &simulator, PUBLISHED, &body))
     };
     let set = |scope: &Scope, fault| {
-        let trouble = Some(Trouble::always(fault));
-        simulator.vendor().set_trouble(scope, trouble).unwrap();
+        let faults = Some(FaultPlan::always(fault));
+        simulator.vendor().set_faults(scope, faults).unwrap();
     };
     assert_eq!(ask(12).await["data"]["current"], 2);
     set(&Scope::Everywhere, Fault::IgnoreCurrent);
@@ -241,7 +241,7 @@ async fn scopes_add_up_and_the_nearest_fault_wins() {
     assert_eq!(ask(13).await["code"], -2);
     simulator
         .vendor()
-        .set_trouble(&Scope::Account("acme".into()), None)
+        .set_faults(&Scope::Account("acme".into()), None)
         .unwrap();
     assert_eq!(ask(13).await["data"]["current"], 1);
     assert_eq!(simulator.vendor().counts().altered["ignore_current"], 5);
@@ -263,8 +263,8 @@ async fn a_mix_of_everything_is_the_same_in_every_run_and_adds_up() {
             .into_iter()
             .filter(|fault| !slow(fault))
             .map(|fault| (0.03, fault));
-        let mix = Some(Trouble::mix(faults));
-        simulator.vendor().set_trouble(&Scope::Everywhere, mix).unwrap();
+        let mix = Some(FaultPlan::mix(faults));
+        simulator.vendor().set_faults(&Scope::Everywhere, mix).unwrap();
         for _ in 0..200 {
             if let Ok(response) = published(&client, &simulator).send().await {
                 let _ = response.bytes().await;

@@ -1,4 +1,4 @@
-//! The played vendor, asked over real HTTP.
+//! The simulated vendor, asked over real HTTP.
 
 #[cfg(test)]
 mod ask;
@@ -10,13 +10,14 @@ mod faults;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use laaffic_exporter::simulator::{
-    CUSTOMER_TEXT_MARKER, Envelope, Fault, Flow, FlowState, Latency, Manner, Plan, Scope, Settings, Shape, Trouble,
+use laaffic_simulator::{
+    CUSTOMER_TEXT_MARKER, Dialect, Envelope, Fault, FaultPlan, Flow, FlowState, Latency, Lifecycle, Scope, Settings,
+    Shape,
 };
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use ask::{PUBLISHED, account, client, json_of, names, published, settings, signed, start, still};
+use ask::{PUBLISHED, account, client, fixed, json_of, names, published, settings, signed, start};
 
 const AN_HOUR: Latency = Latency {
     fixed_ms: 3_600_000,
@@ -108,14 +109,14 @@ async fn every_check_of_the_vendor_refuses_in_its_own_way() {
 
 #[tokio::test]
 async fn shapes_paging_and_pins() {
-    let paged = |shape| Manner {
+    let paged = |shape| Dialect {
         shape,
         page_size: 2,
         envelope: Envelope::StatusReason,
         code_as_text: true,
-        ..Manner::default()
+        ..Dialect::default()
     };
-    let flows = vec![still(1, paged(Shape::Records)), still(2, paged(Shape::Merged))];
+    let flows = vec![fixed(1, paged(Shape::Records)), fixed(2, paged(Shape::Merged))];
     let simulator = start(Settings {
         accounts: vec![account(flows)],
         ..Settings::default()
@@ -150,12 +151,12 @@ async fn shapes_paging_and_pins() {
     assert_eq!(pinned["data"]["nodeList"].as_array().unwrap().len(), 74);
     vendor.unpin("acme", 2).unwrap();
     assert_eq!(ask(json!({ "keyId": 2 })).await["data"]["status"], 1);
-    vendor.set_manner("acme", 2, Some(Manner::default())).unwrap();
+    vendor.set_dialect("acme", 2, Some(Dialect::default())).unwrap();
     assert_eq!(ask(json!({ "keyId": 2 })).await["code"], 0);
-    vendor.set_plan("acme", 2, Plan::Gone).unwrap();
+    vendor.set_lifecycle("acme", 2, Lifecycle::Missing).unwrap();
     assert_eq!(ask(json!({ "keyId": 2 })).await["code"], -22);
-    vendor.set_plan("acme", 3, Plan::Seeded).unwrap();
-    vendor.set_manner("acme", 3, Some(Manner::default())).unwrap();
+    vendor.set_lifecycle("acme", 3, Lifecycle::Seeded).unwrap();
+    vendor.set_dialect("acme", 3, Some(Dialect::default())).unwrap();
     assert_eq!(ask(json!({ "keyId": 3 })).await["data"]["keyId"], 3);
     let no_flow = vendor.pin("acme", 99, FlowState::default()).unwrap_err();
     assert_eq!(no_flow.to_string(), r#"account "acme" has no flow 99"#);
@@ -180,8 +181,8 @@ async fn a_code_instead_of_success_but_never_instead_of_a_refusal() {
     let simulator = start(settings()).await;
     let client = client();
     let scope = Scope::Flow("acme".into(), 12);
-    let busy = Trouble::times(2, Fault::Code { code: -18, msg: None });
-    simulator.vendor().set_trouble(&scope, Some(busy)).unwrap();
+    let busy = FaultPlan::times(2, Fault::Code { code: -18, msg: None });
+    simulator.vendor().set_faults(&scope, Some(busy)).unwrap();
     let answer = json_of(published(&client, &simulator)).await;
     assert_eq!(answer["msg"], "Port program unusual");
     let stale = signed(&client, &simulator, 1, &json!({ "keyId": 12 }));

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::Arc;
 
-use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::simulator::{Account, Flow, Settings, Simulator};
+use laaffic_exporter::clock::{Clock as _, SystemClock};
+use laaffic_simulator::{Account, Flow, Settings, Simulator};
 use reqwest::{Client, StatusCode};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -87,12 +86,12 @@ async fn running_out_of_open_files_costs_idle_connections_and_nothing_else() {
             api_key: "key".to_owned(),
             api_secret: "secret".to_owned(),
             flows: vec![Flow::seeded(1)],
-            trouble: None,
+            faults: None,
         }],
         ..Settings::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+    let simulator = Simulator::start(listener, settings, || SystemClock.now()).unwrap();
     let folder = Folder::new("");
     folder.write(
         "config.yaml",

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::Trouble;
-use super::life::{FlowState, Plan};
-use super::page::Manner;
+use crate::dialect::Dialect;
+use crate::fault::FaultPlan;
+use crate::lifecycle::{FlowState, Lifecycle};
+use crate::random::fraction;
 
 /// Everything that is fixed at the start. [`Settings::default`] is a vendor without accounts, in real time, without latency.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Decides all that is left to chance. The same seed gives the same lives, manners and faults.
+    /// Decides all that is left to chance. The same seed gives the same lives, dialects and faults.
     pub seed: u64,
     /// Simulated seconds in a real second: how fast flows live. The calendar (`Timestamp`, `Date`) is always the real one.
     pub speed: f64,
@@ -23,7 +24,7 @@ pub struct Settings {
     /// Remember the moment of every arrival, for tests of rates; it costs memory with every request.
     pub record_arrivals: bool,
     /// What goes wrong everywhere.
-    pub trouble: Option<Trouble>,
+    pub faults: Option<FaultPlan>,
     /// The accounts. Names and API keys are unique; of two that are not, the later one counts.
     pub accounts: Vec<Account>,
 }
@@ -36,7 +37,7 @@ impl Default for Settings {
             latency: Latency::default(),
             allowed_skew: Duration::from_secs(30 * 60),
             record_arrivals: false,
-            trouble: None,
+            faults: None,
             accounts: Vec::new(),
         }
     }
@@ -52,6 +53,13 @@ pub struct Latency {
     pub jitter_ms: u32,
 }
 
+impl Latency {
+    pub(crate) fn draw(self, hash: u64) -> Duration {
+        let jitter = f64::from(self.jitter_ms) * fraction(hash);
+        Duration::from_millis(self.fixed_ms.into()) + Duration::from_micros((jitter * 1000.0) as u64)
+    }
+}
+
 /// An account with the vendor.
 #[derive(Clone, Default)]
 pub struct Account {
@@ -64,7 +72,7 @@ pub struct Account {
     /// The account's flows. A `keyId` that is not among them answers -22.
     pub flows: Vec<Flow>,
     /// What goes wrong in this account.
-    pub trouble: Option<Trouble>,
+    pub faults: Option<FaultPlan>,
 }
 
 // Someone may simulate with the keys of a real account: they stay out of what is printed.
@@ -73,7 +81,7 @@ impl fmt::Debug for Account {
         f.debug_struct("Account")
             .field("name", &self.name)
             .field("flows", &self.flows.len())
-            .field("trouble", &self.trouble)
+            .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
 }
@@ -83,22 +91,22 @@ impl fmt::Debug for Account {
 pub struct Flow {
     /// `keyId`
     pub key_id: u64,
-    /// How its life goes.
-    pub plan: Plan,
+    /// How its state changes over time.
+    pub lifecycle: Lifecycle,
     /// In which of the vendor's forms it answers; by seed where `None`.
-    pub manner: Option<Manner>,
+    pub dialect: Option<Dialect>,
     /// What goes wrong when this flow is asked for.
-    pub trouble: Option<Trouble>,
+    pub faults: Option<FaultPlan>,
 }
 
 impl Flow {
     /// A flow that stays in this state, in the documented form.
-    pub fn still(key_id: u64, state: FlowState) -> Self {
+    pub fn fixed(key_id: u64, state: FlowState) -> Self {
         Self {
             key_id,
-            plan: Plan::Still(Box::new(state)),
-            manner: Some(Manner::default()),
-            trouble: None,
+            lifecycle: Lifecycle::Fixed(state),
+            dialect: Some(Dialect::default()),
+            faults: None,
         }
     }
 
@@ -123,7 +131,7 @@ mod tests {
                 api_key: "theKey".into(),
                 api_secret: "theSecret".into(),
                 flows: vec![Flow::seeded(1)],
-                trouble: None,
+                faults: None,
             }],
             ..Settings::default()
         };

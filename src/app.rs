@@ -112,7 +112,7 @@ impl App {
         let scrapes = Scrapes::new(Arc::clone(&store), registry(&activity), options.max_requests);
         let health = Health::new(Arc::clone(&store));
         let running = Running {
-            outline: poller.outline(),
+            config: poller.config(),
             store: Arc::clone(&store),
         };
         let flows = Flows::new(Arc::clone(&store), Arc::clone(&clock));

@@ -27,7 +27,7 @@ async fn world(rate_limit: f64) -> World {
 async fn probe(world: &World, key_id: u64) -> (Probed, Samples) {
     let key_id = KeyId::new(key_id).unwrap();
     let probed = world.prober.probe("main", key_id, TIMEOUT).await.unwrap();
-    let registry = probe_registry(probed.success, probed.duration);
+    let registry = probe_registry(probed.result.is_ok(), probed.duration);
     let exposition = Exposition::of_flows(&registry, probed.snapshot.clone(), Format::Classic).unwrap();
     (probed, Samples::read(exposition))
 }
@@ -37,7 +37,7 @@ async fn a_flow_that_is_not_configured_is_shown_as_if_it_were() {
     let world = world(1000.0).await;
     let before = world.arrivals("main", 15).len();
     let (probed, samples) = probe(&world, 15).await;
-    assert!(probed.success);
+    assert!(probed.result.is_ok());
     assert_eq!(samples.get("laaffic_probe_success"), Some(1.0));
     assert!(samples.get("laaffic_probe_duration_seconds").is_some());
     assert_eq!(samples.flow("status_code", 15), Some(1.0));
@@ -66,7 +66,7 @@ async fn a_configured_flow_keeps_what_the_exporter_saw_of_it() {
 async fn a_failure_is_told_with_its_reason() {
     let world = world(1000.0).await;
     let (probed, samples) = probe(&world, 99).await;
-    assert!(!probed.success);
+    assert!(!probed.result.is_ok());
     assert_eq!(samples.get("laaffic_probe_success"), Some(0.0));
     assert_eq!(samples.error(99).as_deref(), Some("parameter_exception"));
     assert_eq!(samples.flow("up", 99), Some(0.0));
@@ -85,7 +85,7 @@ async fn nobody_waits_longer_than_he_will() {
     everywhere(&world, Trouble::always(Fault::NeverAnswers));
     let started = Instant::now();
     let (probed, samples) = probe(&world, 7).await;
-    assert!(!probed.success);
+    assert!(!probed.result.is_ok());
     assert_eq!(samples.error(7).as_deref(), Some("timeout"));
     assert!(
         started.elapsed() <= TIMEOUT + Duration::from_millis(2),
@@ -108,10 +108,10 @@ async fn probes_go_through_the_accounts_limits() {
         "{sent} requests in {seconds} s at 1 a second"
     );
     assert!(
-        answers.iter().any(|(probed, _)| !probed.success),
+        answers.iter().any(|(probed, _)| !probed.result.is_ok()),
         "30 probes do not fit into 9 s"
     );
-    assert!(answers.iter().filter(|(probed, _)| probed.success).count() >= 7);
+    assert!(answers.iter().filter(|(probed, _)| probed.result.is_ok()).count() >= 7);
 }
 
 #[tokio::test(start_paused = true)]

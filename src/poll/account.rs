@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::condition::{BlockChange, Condition, Verdict};
 use super::event_log::EventLog;
-use super::fetch::{FetchOutcome, FetchRequest, Session, fetch};
+use super::fetch::{FetchOutcome, FetchRequest, Session, fetch, fetch_in_turn};
 use super::handle::{Message, ProbeFailure, ProbeRequest, Reply, Settings, Update};
 use super::limiter::{Limiter, Permit};
 use super::schedule::{Due, Schedule};
 use crate::api::{Client, Credentials, Error};
 use crate::clock::SharedClock;
 use crate::metrics::Activity;
-use crate::model::{AccountName, FailureReason, FlowInfo, KeyId, Outcome};
+use crate::model::{AccountName, FailureReason, KeyId, Outcome};
 use crate::store::{Store, stretched};
 
 /// A vendor that does not page its nodes is not asked for further pages for so long.
@@ -60,14 +60,12 @@ const BUG: FailureReason = FailureReason::Transport(Outcome::Other);
 /// A place in the limiter's queue.
 type Place = Pin<Box<dyn Future<Output = Permit> + Send>>;
 
-/// A fetch that has ended; without an outcome where it ended in a bug.
+/// A fetch that has ended; `None` where it ended in a bug.
 #[derive(Debug)]
 enum Ended {
     Poll(Due, KeyId, Option<FetchOutcome>),
-    /// A probe that was sent.
-    Probe(oneshot::Sender<Reply>, Option<FetchOutcome>),
-    /// A probe that was not sent after all, and why.
-    Unsent(oneshot::Sender<Reply>, FailureReason),
+    /// For somebody who waits; perhaps it was not sent, and why.
+    Probe(oneshot::Sender<Reply>, Option<Result<FetchOutcome, FailureReason>>),
 }
 
 impl AccountTask {
@@ -122,9 +120,7 @@ impl AccountTask {
         let mut place: Option<Place> = None;
         loop {
             let now = Instant::now();
-            if self.condition.blocked() {
-                self.look_at_credentials(now);
-            }
+            self.look_at_credentials(now);
             if self.skip_due(now) {
                 // A blocked account may skip very many flows in a row; others get their turn in between.
                 tokio::task::coop::consume_budget().await;
@@ -156,7 +152,7 @@ impl AccountTask {
                     place = None;
                     self.start_poll(permit);
                 }
-                () = tokio::time::sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+                () = tokio::time::sleep_until(wake) => {}
             }
         }
     }
@@ -170,14 +166,13 @@ impl AccountTask {
         }
     }
 
-    /// When there is something to do although nothing has happened: the next poll, and in a blocked account the next flow to skip and
-    /// the next look at the credentials.
-    fn next_wake(&self, next_request: Option<Instant>, now: Instant) -> Option<Instant> {
-        let blocked = self.condition.blocked();
-        let skip = self.schedule.next_due().filter(|_| blocked);
-        let look = blocked.then(|| self.credentials.next_look());
-        let wakes = [next_request.filter(|next| *next > now), skip, look];
-        wakes.into_iter().flatten().min()
+    /// When there is something to do although nothing has happened: the next look at the credentials, the next poll, and in a blocked
+    /// account the next flow to skip.
+    fn next_wake(&self, next_request: Option<Instant>, now: Instant) -> Instant {
+        let request = next_request.filter(|next| *next > now);
+        let skip = self.schedule.next_due().filter(|_| self.condition.blocked());
+        let look = self.credentials.next_look();
+        [request, skip].into_iter().flatten().fold(look, Instant::min)
     }
 
     /// Skips the flow that is due in a blocked account. It waits for its turn to be tried, or for the end of the block.
@@ -187,9 +182,8 @@ impl AccountTask {
         }
         if let Some(key_id) = self.schedule.park()
             && let Some(change) = self.store.skipped(&self.name, key_id, self.clock.now())
-            && let Some(flow) = self.info(key_id)
         {
-            self.events.failed(&flow, BLOCKED, None, change, true);
+            self.events.failed(&change, BLOCKED, None, true);
         }
         true
     }
@@ -244,7 +238,6 @@ impl AccountTask {
     /// Starts the poll of the flow that has been due longest.
     fn start_poll(&mut self, permit: Permit) {
         let now = Instant::now();
-        self.look_at_credentials(now);
         let Some((due, key_id)) = self.schedule.take() else {
             return;
         };
@@ -267,16 +260,16 @@ impl AccountTask {
     /// no flow to try.
     fn start_probe(&mut self, probe: ProbeRequest) {
         let now = Instant::now();
-        self.look_at_credentials(now);
         let ProbeRequest {
             key_id,
             deadline,
-            reply,
+            mut reply,
         } = probe;
         let mut session = Arc::clone(&self.session);
         if let Some(next_try) = self.condition.next_try() {
             if next_try > now || !self.schedule.is_empty() {
-                return answer(reply, Err(unsent(BLOCKED)));
+                let _ = reply.send(Err(BLOCKED.into()));
+                return;
             }
             self.condition.tries(now);
             session = Arc::new(self.session.unblocked());
@@ -288,62 +281,60 @@ impl AccountTask {
             paging: true,
             clock_offset: self.condition.clock_offset(),
         };
-        self.running.spawn(fetch_for(session, request, reply));
+        self.running.spawn(async move {
+            let outcome = AssertUnwindSafe(fetch_in_turn(&session, request, reply.closed()));
+            let outcome = outcome.catch_unwind().await;
+            Ended::Probe(reply, outcome.ok())
+        });
     }
 
     /// Draws the consequences of a fetch, for its flow or for who asked.
     fn ended(&mut self, ended: Ended) {
         let now = Instant::now();
         match ended {
-            Ended::Poll(due, key_id, Some(outcome)) => self.file(due, key_id, outcome, now),
+            Ended::Poll(due, key_id, Some(outcome)) => self.file(due, key_id, &outcome, now),
             Ended::Poll(due, key_id, None) => {
                 self.activity.poll_panicked();
-                if let Some(flow) = self.info(key_id) {
-                    self.events.panicked(&flow);
-                }
+                self.events.panicked(key_id);
                 self.failed(key_id, BUG, None);
                 self.plan(due, key_id, 1, now);
             }
-            Ended::Probe(reply, Some(outcome)) => {
-                self.learn(&outcome, now);
-                answer(
-                    reply,
-                    outcome.result.map_err(|error| ProbeFailure {
-                        reason: error.reason(),
-                        error: Some(error.to_string()),
-                    }),
-                );
+            Ended::Probe(reply, ended) => {
+                let result = match ended {
+                    Some(Ok(outcome)) => {
+                        self.learn(&outcome, now);
+                        outcome.result.map_err(ProbeFailure::from)
+                    }
+                    Some(Err(reason)) => Err(reason.into()),
+                    None => {
+                        self.activity.poll_panicked();
+                        Err(BUG.into())
+                    }
+                };
+                // Whoever asked may have gone; what the probe brought has been learnt.
+                let _ = reply.send(result);
             }
-            Ended::Probe(reply, None) => {
-                self.activity.poll_panicked();
-                answer(reply, Err(unsent(BUG)));
-            }
-            Ended::Unsent(reply, reason) => answer(reply, Err(unsent(reason))),
         }
     }
 
     /// Files what a poll brought and plans the flow's next one.
-    fn file(&mut self, due: Due, key_id: KeyId, outcome: FetchOutcome, now: Instant) {
-        self.learn(&outcome, now);
+    fn file(&mut self, due: Due, key_id: KeyId, outcome: &FetchOutcome, now: Instant) {
+        self.learn(outcome, now);
         let outdated = outcome.generation != self.condition.generation();
         if outdated && matches!(Verdict::of(&outcome.result), Verdict::Refused(_)) {
             // Nobody's refusal: the flow is asked for again with what is in force now.
             return self.schedule.put_back(due);
         }
-        let requests = outcome.requests;
-        if let Some(flow) = self.info(key_id) {
-            self.note(&outcome, &flow, now);
-        }
-        match outcome.result {
+        match &outcome.result {
             Ok(report) => {
-                let change = self.store.succeeded(&self.name, key_id, report, self.clock.now());
-                if let (Some(change), Some(flow)) = (change, self.info(key_id)) {
-                    self.events.succeeded(&flow, &report, change, self.condition.blocked());
+                if let Some(change) = self.store.succeeded(&self.name, key_id, *report, self.clock.now()) {
+                    self.events.succeeded(&change, report, self.condition.blocked());
+                    self.note(key_id, outcome, now);
                 }
             }
-            Err(error) => self.failed(key_id, error.reason(), Some(&error)),
+            Err(error) => self.failed(key_id, error.reason(), Some(error)),
         }
-        self.plan(due, key_id, requests, now);
+        self.plan(due, key_id, outcome.requests, now);
     }
 
     /// Draws from the end of a fetch what concerns the account as a whole.
@@ -369,23 +360,21 @@ impl AccountTask {
     }
 
     /// Notes what is strange about a flow's answer.
-    fn note(&mut self, outcome: &FetchOutcome, flow: &FlowInfo, now: Instant) {
+    fn note(&mut self, key_id: KeyId, outcome: &FetchOutcome, now: Instant) {
         if outcome.ignores_paging {
-            self.paging_paused.insert(flow.key_id, now + PAGING_PAUSE);
-            self.events.ignores_paging(flow);
+            self.paging_paused.insert(key_id, now + PAGING_PAUSE);
+            self.events.ignores_paging(key_id);
         }
         if let Some(answered) = outcome.foreign_key
-            && self.foreign_keys.insert(flow.key_id, answered) != Some(answered)
+            && self.foreign_keys.insert(key_id, answered) != Some(answered)
         {
-            self.events.foreign(flow, answered);
+            self.events.foreign(key_id, answered);
         }
     }
 
     fn failed(&mut self, key_id: KeyId, reason: FailureReason, error: Option<&Error>) {
-        let change = self.store.failed(&self.name, key_id, reason, self.clock.now());
-        if let (Some(change), Some(flow)) = (change, self.info(key_id)) {
-            let blocked = self.condition.blocked();
-            self.events.failed(&flow, reason, error, change, blocked);
+        if let Some(change) = self.store.failed(&self.name, key_id, reason, self.clock.now()) {
+            self.events.failed(&change, reason, error, self.condition.blocked());
         }
     }
 
@@ -413,11 +402,6 @@ impl AccountTask {
         }
     }
 
-    fn info(&self, key_id: KeyId) -> Option<Arc<FlowInfo>> {
-        let flow = self.store.flow(&self.name, key_id);
-        flow.map(|flow| Arc::clone(&flow.info))
-    }
-
     /// The interval that the flow asks for now.
     fn base_interval(&self, key_id: KeyId) -> Duration {
         let flow = self.store.flow(&self.name, key_id);
@@ -433,28 +417,4 @@ async fn wait_in(place: &mut Option<Place>) -> Option<Permit> {
         Some(place) => Some(place.await),
         None => None,
     }
-}
-
-/// Fetches one flow out of turn. Once it is sent it is not given up, so that it is counted and learnt from whoever has gone meanwhile.
-async fn fetch_for(session: Arc<Session>, request: FetchRequest, mut reply: oneshot::Sender<Reply>) -> Ended {
-    let permit = tokio::select! {
-        biased;
-        () = session.blocked.cancelled() => return Ended::Unsent(reply, BLOCKED),
-        () = reply.closed() => None,
-        permit = tokio::time::timeout_at(request.deadline, Arc::clone(&session.limiter).permit()) => permit.ok(),
-    };
-    let Some(permit) = permit else {
-        return Ended::Unsent(reply, FailureReason::Transport(Outcome::Timeout));
-    };
-    let outcome = AssertUnwindSafe(fetch(&session, request, permit)).catch_unwind();
-    Ended::Probe(reply, outcome.await.ok())
-}
-
-fn unsent(reason: FailureReason) -> ProbeFailure {
-    ProbeFailure { reason, error: None }
-}
-
-fn answer(reply: oneshot::Sender<Reply>, with: Reply) {
-    // Whoever asked may have gone; what the probe brought has been learnt.
-    let _ = reply.send(with);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{ClockOffset, Error};
-use crate::model::{AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, Status};
+use crate::model::{AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, KeyId, Status};
 use crate::store::Change;
 
 /// What was told of an account so far.
@@ -38,7 +38,8 @@ impl EventLog {
     }
 
     /// A poll succeeded. While the account is `blocked` it is no news why flows do not fail any more: they are not asked.
-    pub(super) fn succeeded(&mut self, flow: &FlowInfo, report: &FlowReport, change: Change, blocked: bool) {
+    pub(super) fn succeeded(&mut self, change: &Change, report: &FlowReport, blocked: bool) {
+        let flow = &*change.flow;
         let account = &*self.account;
         if !self.answered {
             self.answered = true;
@@ -67,14 +68,8 @@ impl EventLog {
     }
 
     /// A poll failed, or was not made because the account is `blocked`: then `error` is `None`, and the block itself was told.
-    pub(super) fn failed(
-        &mut self,
-        flow: &FlowInfo,
-        reason: FailureReason,
-        error: Option<&Error>,
-        change: Change,
-        blocked: bool,
-    ) {
+    pub(super) fn failed(&mut self, change: &Change, reason: FailureReason, error: Option<&Error>, blocked: bool) {
+        let flow = &*change.flow;
         if change.previous_failure.map(FailureReason::label) == Some(reason.label()) {
             return;
         }
@@ -200,18 +195,18 @@ impl EventLog {
     }
 
     /// A poll ended in a bug of ours.
-    pub(super) fn panicked(&self, flow: &FlowInfo) {
-        tracing::error!(account = &*self.account, key_id = %flow.key_id, "a poll ended in a bug; the flow is polled again at its next turn");
+    pub(super) fn panicked(&self, key_id: KeyId) {
+        tracing::error!(account = &*self.account, %key_id, "a poll ended in a bug; the flow is polled again at its next turn");
     }
 
     /// An answer spoke of another flow than the one asked for.
-    pub(super) fn foreign(&self, flow: &FlowInfo, answered: i64) {
-        tracing::warn!(account = &*self.account, key_id = %flow.key_id, answered, "the answer names another keyId than asked for");
+    pub(super) fn foreign(&self, key_id: KeyId, answered: i64) {
+        tracing::warn!(account = &*self.account, %key_id, answered, "the answer names another keyId than asked for");
     }
 
     /// The vendor repeats its first page of nodes whatever page is asked for.
-    pub(super) fn ignores_paging(&self, flow: &FlowInfo) {
-        tracing::info!(account = &*self.account, key_id = %flow.key_id, "the vendor hands out no further pages of nodes; not asking for them for an hour");
+    pub(super) fn ignores_paging(&self, key_id: KeyId) {
+        tracing::info!(account = &*self.account, %key_id, "the vendor hands out no further pages of nodes; not asking for them for an hour");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A fetch is told all it needs, and tells all it saw: what follows from that for the account is the account's own matter.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::limiter::{Limiter, Permit};
 use super::nodes::Gathered;
 use crate::api::{Client, ClockOffset, CredentialPair, Error, Exchange, FlowPage};
 use crate::metrics::AccountActivity;
-use crate::model::{ApiCode, Endpoint, FlowReport, KeyId, Outcome};
+use crate::model::{ApiCode, Endpoint, FailureReason, FlowReport, KeyId, Outcome};
 
 /// Retries a fetch may take, over all its pages.
 const MAX_RETRIES: usize = 2;
@@ -108,6 +109,26 @@ pub(super) async fn fetch(session: &Session, request: FetchRequest, permit: Perm
         foreign_key: answered.filter(|key| u64::try_from(*key) != Ok(request.key_id.get())),
         result: gathered.map(|gathered| gathered.report()),
     }
+}
+
+/// Fetches one flow for somebody who waits, in the order of all requests. Once it is sent it is not given up, so that it is counted and
+/// learnt from although who asked may have `gone`.
+///
+/// # Errors
+/// Why it was not sent, if it was not.
+pub(super) async fn fetch_in_turn(
+    session: &Session,
+    request: FetchRequest,
+    gone: impl Future<Output = ()>,
+) -> Result<FetchOutcome, FailureReason> {
+    let timeout = FailureReason::Transport(Outcome::Timeout);
+    let permit = tokio::select! {
+        biased;
+        () = session.blocked.cancelled() => return Err(FailureReason::Blocked { tried: true }),
+        () = gone => return Err(timeout),
+        permit = tokio::time::timeout_at(request.deadline, Arc::clone(&session.limiter).permit()) => permit,
+    };
+    Ok(fetch(session, request, permit.map_err(|_| timeout)?).await)
 }
 
 /// One fetch under way.

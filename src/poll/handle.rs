@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Client, Credentials};
+use crate::api::{Client, Credentials, Error};
 use crate::model::{AccountName, FailureReason, FlowReport, KeyId};
 use crate::store::FlowRecord;
 
@@ -59,6 +59,21 @@ pub struct ProbeFailure {
     pub reason: FailureReason,
     /// What went wrong in the system's or the protocol's words, where something did; no part of an answer.
     pub error: Option<String>,
+}
+
+impl From<Error> for ProbeFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            reason: error.reason(),
+            error: Some(error.to_string()),
+        }
+    }
+}
+
+impl From<FailureReason> for ProbeFailure {
+    fn from(reason: FailureReason) -> Self {
+        Self { reason, error: None }
+    }
 }
 
 /// The way to the task of one account.

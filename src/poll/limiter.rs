@@ -107,10 +107,11 @@ impl Drop for Permit {
     fn drop(&mut self) {
         // The slot goes back, or away, under the lock: a lower limit that comes now counts it on one side only.
         let mut in_force = self.limiter.in_force();
-        let slot = self.slot.take();
-        if in_force.surplus > 0 {
+        if let Some(slot) = self.slot.take()
+            && in_force.surplus > 0
+        {
             in_force.surplus -= 1;
-            slot.map(OwnedSemaphorePermit::forget);
+            slot.forget();
         }
     }
 }

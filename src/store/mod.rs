@@ -23,8 +23,10 @@ pub use self::snapshot::{Policy, Snapshot};
 use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Status};
 
 /// What a poll changed, for the one log line that it may deserve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Change {
+    /// The flow.
+    pub flow: Arc<FlowInfo>,
     /// The record before.
     pub previous_status: Option<Status>,
     /// Why the poll before failed, if it did.
@@ -228,6 +230,7 @@ impl Inner {
         let AccountFlows { flows, state, .. } = Arc::make_mut(account);
         let slot = flows.get_mut(index)?;
         let change = Change {
+            flow: Arc::clone(&slot.info),
             previous_status: slot.known.map(|known| known.report.status),
             previous_failure: slot.failure.map(|failure| failure.reason),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::{Secret, SecretReader};
+use crate::config::{Secret, SecretError, SecretReader, SecretSource, SecretUse};
 
 /// How often the files are looked at, at most. Both readers look no more often either, so both look at the same moments.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,23 +27,27 @@ pub struct Credentials {
     current: Arc<CredentialPair>,
     /// A pair with one half new, as it was seen last: the other half may be on its way.
     half_new: Option<CredentialPair>,
+    may_change: bool,
     looked: Instant,
 }
 
 impl Credentials {
-    /// Reads the pair for the first time.
-    pub fn new(api_key: SecretReader, api_secret: SecretReader) -> Self {
-        let pair = CredentialPair {
-            api_key: api_key.current(),
-            api_secret: api_secret.current(),
-        };
-        Self {
+    /// Reads both for the first time.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or holds what cannot be used.
+    pub fn new(api_key: SecretSource, api_secret: SecretSource) -> Result<Self, SecretError> {
+        let files = [&api_key, &api_secret].map(|source| matches!(source, SecretSource::File(_)));
+        let api_key = SecretReader::new(api_key, SecretUse::Header)?;
+        let api_secret = SecretReader::new(api_secret, SecretUse::Signature)?;
+        Ok(Self {
+            current: Arc::new(read(&api_key, &api_secret)),
             api_key,
             api_secret,
-            current: Arc::new(pair),
+            may_change: files.contains(&true),
             half_new: None,
             looked: Instant::now(),
-        }
+        })
     }
 
     /// The pair in force.
@@ -51,21 +55,18 @@ impl Credentials {
         Arc::clone(&self.current)
     }
 
-    /// When the next look is worth while.
-    pub fn next_look(&self) -> Instant {
-        self.looked + LOOK_EVERY
+    /// When the next look is worth while, if ever.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.may_change.then(|| self.looked + LOOK_EVERY)
     }
 
     /// Looks whether the pair has changed; true if another one is in force from now on. Where one half alone has changed, it waits a
     /// look for the other, unless the pair in force is `refused` anyway.
     pub fn look(&mut self, refused: bool) -> bool {
-        if Instant::now() < self.next_look() {
+        if self.next_look().is_none_or(|next| Instant::now() < next) {
             return false;
         }
-        let seen = CredentialPair {
-            api_key: self.api_key.current(),
-            api_secret: self.api_secret.current(),
-        };
+        let seen = read(&self.api_key, &self.api_secret);
         self.looked = Instant::now();
         let half_before = self.half_new.take();
         if seen == *self.current {
@@ -81,83 +82,43 @@ impl Credentials {
     }
 }
 
+fn read(api_key: &SecretReader, api_secret: &SecretReader) -> CredentialPair {
+    CredentialPair {
+        api_key: api_key.current(),
+        api_secret: api_secret.current(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::PathBuf;
-
-    use tempfile::TempDir;
 
     use super::*;
-    use crate::config::{SecretSource, SecretUse};
-
-    struct Files(TempDir);
-
-    impl Files {
-        fn new() -> Self {
-            let files = Self(tempfile::tempdir().unwrap());
-            files.write("key", "old-key");
-            files.write("secret", "old-secret");
-            files
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.0.path().join(name)
-        }
-
-        fn write(&self, name: &str, content: &str) {
-            fs::write(self.path("new"), content).unwrap();
-            fs::rename(self.path("new"), self.path(name)).unwrap();
-        }
-
-        fn reader(&self, name: &str) -> SecretReader {
-            SecretReader::new(SecretSource::File(self.path(name)), SecretUse::Header).unwrap()
-        }
-    }
-
-    fn pair(credentials: &Credentials) -> (String, String) {
-        let pair = credentials.current();
-        (pair.api_key.expose().to_owned(), pair.api_secret.expose().to_owned())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn files_that_change_together_are_never_seen_apart() {
-        let files = Files::new();
-        let api_key = files.reader("key");
-        // The readers look at moments of their own.
-        tokio::time::advance(LOOK_EVERY / 2).await;
-        let mut credentials = Credentials::new(api_key, files.reader("secret"));
-        files.write("key", "new-key");
-        files.write("secret", "new-secret");
-        let mut seen = vec![pair(&credentials)];
-        for _ in 0..30 {
-            tokio::time::advance(LOOK_EVERY / 10).await;
-            credentials.look(false);
-            seen.push(pair(&credentials));
-        }
-        seen.dedup();
-        let pairs = ["old", "new"].map(|age| (format!("{age}-key"), format!("{age}-secret")));
-        assert_eq!(seen, pairs);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn half_a_change_waits_a_look_for_the_other_half() {
-        let files = Files::new();
-        let mut credentials = Credentials::new(files.reader("key"), files.reader("secret"));
-        files.write("key", "new-key");
-        tokio::time::advance(LOOK_EVERY).await;
-        assert!(!credentials.look(false));
-        files.write("secret", "new-secret");
-        tokio::time::advance(LOOK_EVERY).await;
-        assert!(credentials.look(false));
-        assert_eq!(pair(&credentials), ("new-key".into(), "new-secret".into()));
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
+        write("key", "key-1");
+        write("secret", "secret-1");
+        let source = |name| SecretSource::File(folder.path().join(name));
+        let mut credentials = Credentials::new(source("key"), source("secret")).unwrap();
+        let mut look = async |refused| {
+            tokio::time::advance(LOOK_EVERY).await;
+            let changed = credentials.look(refused);
+            let pair = credentials.current();
+            let seen = [&pair.api_key, &pair.api_secret].map(|secret| secret.expose().to_owned());
+            (changed, seen.join(" "))
+        };
+        write("key", "key-02");
+        assert_eq!(look(false).await, (false, "key-1 secret-1".to_owned()));
+        write("secret", "secret-02");
+        assert_eq!(look(false).await, (true, "key-02 secret-02".to_owned()));
         // The secret alone: after a second look, or at once where the pair is refused.
-        for (refused, looks) in [(false, 2), (true, 1)] {
-            files.write("secret", if refused { "secret-3" } else { "secret-2" });
-            for look in 1..=looks {
-                tokio::time::advance(LOOK_EVERY).await;
-                assert_eq!(credentials.look(refused), look == looks);
-            }
-        }
+        write("secret", "secret-003");
+        assert_eq!(look(false).await, (false, "key-02 secret-02".to_owned()));
+        assert_eq!(look(false).await, (true, "key-02 secret-003".to_owned()));
+        write("secret", "secret-0004");
+        assert_eq!(look(true).await, (true, "key-02 secret-0004".to_owned()));
     }
 }

@@ -152,7 +152,7 @@ impl AccountTask {
                     place = None;
                     self.start_poll(permit);
                 }
-                () = tokio::time::sleep_until(wake) => {}
+                () = tokio::time::sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
             }
         }
     }
@@ -168,11 +168,11 @@ impl AccountTask {
 
     /// When there is something to do although nothing has happened: the next look at the credentials, the next poll, and in a blocked
     /// account the next flow to skip.
-    fn next_wake(&self, next_request: Option<Instant>, now: Instant) -> Instant {
+    fn next_wake(&self, next_request: Option<Instant>, now: Instant) -> Option<Instant> {
         let request = next_request.filter(|next| *next > now);
         let skip = self.schedule.next_due().filter(|_| self.condition.blocked());
         let look = self.credentials.next_look();
-        [request, skip].into_iter().flatten().fold(look, Instant::min)
+        [request, skip, look].into_iter().flatten().min()
     }
 
     /// Skips the flow that is due in a blocked account. It waits for its turn to be tried, or for the end of the block.

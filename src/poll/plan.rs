@@ -6,7 +6,7 @@ use super::error::PollError;
 use super::handle::Settings;
 use crate::api::{Client, ClientError, Credentials, Network, Transport};
 use crate::clock::SharedClock;
-use crate::config::{Account, Config, SecretReader, SecretUse};
+use crate::config::{Account, Config};
 use crate::model::FlowInfo;
 use crate::store::Policy;
 
@@ -62,10 +62,7 @@ fn settings(
     clock: &SharedClock,
     connect: &Connect,
 ) -> Result<Settings, ClientError> {
-    let credentials = Credentials::new(
-        SecretReader::new(account.api_key.clone(), SecretUse::Header)?,
-        SecretReader::new(account.api_secret.clone(), SecretUse::Signature)?,
-    );
+    let credentials = Credentials::new(account.api_key.clone(), account.api_secret.clone())?;
     let transport = connect(account, config)?;
     Ok(Settings {
         account: account.name.clone(),

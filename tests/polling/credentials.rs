@@ -120,8 +120,9 @@ async fn a_late_refusal_of_credentials_that_a_reload_has_replaced_is_nobodys() {
 #[tokio::test(start_paused = true)]
 async fn a_changed_secret_file_ends_a_block_at_once_and_a_late_refusal_begins_none() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("key"), "key-of-main").unwrap();
-    std::fs::write(folder.path().join("secret"), "wrong").unwrap();
+    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    write("key", "key-of-main");
+    write("secret", "wrong");
     let setup = Setup {
         secrets: Some(folder.path().to_owned()),
         ..Setup::new("main", (1..=10).map(still).collect())
@@ -135,7 +136,7 @@ async fn a_changed_secret_file_ends_a_block_at_once_and_a_late_refusal_begins_no
         world.pass(Duration::from_millis(100)).await;
     }
     world.vendor.set_latency(Latency::default());
-    std::fs::write(folder.path().join("secret"), "secret-of-main").unwrap();
+    write("secret", "secret-of-main");
     world.pass(Duration::from_millis(1100)).await;
     for _ in 0..100 {
         let scrape = world.scrape();
@@ -145,6 +146,35 @@ async fn a_changed_secret_file_ends_a_block_at_once_and_a_late_refusal_begins_no
         world.pass(Duration::from_millis(100)).await;
     }
     assert!((1..=10).all(|key| world.scrape().flow("up", key) == Some(1.0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_and_its_secret_that_change_together_are_never_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, account: &str| {
+        std::fs::write(folder.path().join(name), format!("{name}-of-{account}")).unwrap();
+    };
+    write("key", "main");
+    write("secret", "main");
+    let main = Setup {
+        secrets: Some(folder.path().to_owned()),
+        poll_interval: Duration::from_millis(100),
+        ..Setup::new("main", vec![still(1)])
+    };
+    // The vendor takes either pair.
+    let world = World::start(vec![main.clone(), Setup::new("other", vec![still(1)])]);
+    world.reload(&[main]).await;
+    world.pass(Duration::from_secs(2)).await;
+    for account in ["other", "main"].into_iter().cycle().take(20) {
+        world.vendor.reset_counts();
+        write("key", account);
+        world.pass(Duration::from_millis(130)).await;
+        write("secret", account);
+        world.pass(Duration::from_secs(3)).await;
+        assert_eq!(world.scrape().errors(-1, "authentication_error"), Some(0.0));
+        let counts = world.vendor.account_counts(account).unwrap();
+        assert!(counts.requests > 10, "the new pair is in use");
+    }
 }
 
 #[tokio::test(start_paused = true)]

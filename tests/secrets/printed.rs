@@ -50,8 +50,7 @@ async fn no_type_prints_the_secret_it_holds() {
                 &SecretReader::new(source.clone(), SecretUse::Signature).unwrap(),
             );
         }
-        let reader = |source: &config::SecretSource| SecretReader::new(source.clone(), SecretUse::Header).unwrap();
-        let credentials = Credentials::new(reader(&account.api_key), reader(&account.api_secret));
+        let credentials = Credentials::new(account.api_key.clone(), account.api_secret.clone()).unwrap();
         print(&mut outlets, &credentials);
         let patience = Duration::from_secs(1);
         let network = Network::new(&account.base_url, &account.http_client, patience, 1).unwrap();

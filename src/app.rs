@@ -114,7 +114,7 @@ impl App {
             flows: Flows::new(Arc::clone(&store), Arc::clone(&clock)),
             prober: poller.prober(),
             running: Running {
-                outline: poller.outline(),
+                config: poller.config(),
                 store: Arc::clone(&store),
             },
             health: health.clone(),

@@ -303,7 +303,10 @@ pub enum FailureReason {
     /// The request did not end in a readable answer.
     Transport(Outcome),
     /// Not asked: the account is blocked because the vendor refuses our credentials or our address.
-    Blocked,
+    Blocked {
+        /// Whether the flow was asked for before, since the start.
+        tried: bool,
+    },
 }
 
 impl FailureReason {
@@ -312,7 +315,7 @@ impl FailureReason {
         match self {
             Self::Api(code) => code.reason(),
             Self::Transport(outcome) => outcome.label(),
-            Self::Blocked => "blocked",
+            Self::Blocked { .. } => "blocked",
         }
     }
 
@@ -320,7 +323,7 @@ impl FailureReason {
     pub fn code(self) -> Option<i64> {
         match self {
             Self::Api(code) => Some(code.0),
-            Self::Transport(_) | Self::Blocked => None,
+            Self::Transport(_) | Self::Blocked { .. } => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `query` and `check --live`: signed requests now, for a person or for jq.
 //!
-//! They go the way of a probe, through the account's limits and credentials, so three refusals end the asking here as well.
+//! They are requests to the tasks of the accounts, made for the purpose, so limits hold and three refusals end the asking here as well.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::cli::{OutputFormat, QueryArgs};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::metrics::Activity;
-use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status};
-use crate::poll::{self, Plan, Poller, Probed, Prober};
-use crate::store::{FlowRecord, Policy, Store};
+use crate::model::{AccountName, FlowInfo, FlowReport, KeyId, RecallType, Status};
+use crate::poll::{self, Plan, Poller, ProbeFailure, Probed, Prober};
+use crate::store::{Policy, Store};
 use crate::words::failure::explain;
 
 /// Everything that is needed to ask, without anything that polls.
@@ -109,20 +109,20 @@ pub async fn query(config: Config, arguments: &QueryArgs, clock: &SharedClock, m
     let account = asker.account(arguments.account.as_deref(), key_id)?;
     let probed = asker.ask(account, key_id).await?;
     let name = asker.name(account, key_id);
-    match (outcome(&probed), arguments.output) {
+    match (&probed.result, arguments.output) {
         (Ok(report), OutputFormat::Table) => writeln!(out, "{}", report_table(account, key_id, name, report, &probed))?,
         (Ok(report), OutputFormat::Json) => writeln!(out, "{:#}", report_json(account, key_id, name, report, &probed))?,
-        (Err(reason), OutputFormat::Json) => {
-            writeln!(out, "{:#}", failure_json(account, key_id, name, reason, &probed))?
+        (Err(failure), OutputFormat::Json) => {
+            writeln!(out, "{:#}", failure_json(account, key_id, name, failure, &probed))?
         }
         (Err(_), OutputFormat::Table) => {}
     }
     out.flush()?;
-    match outcome(&probed) {
+    match &probed.result {
         Ok(_) => Ok(()),
-        Err(reason) => bail!(Failed(format!(
+        Err(failure) => bail!(Failed(format!(
             "flow {key_id} of account {account}: {}",
-            sentence(reason, &probed)
+            sentence(failure)
         ))),
     }
 }
@@ -143,11 +143,11 @@ pub async fn check_live(config: Config, clock: &SharedClock, mut out: impl Write
         for flow in flows {
             let probed = asker.ask(account, flow.key_id).await?;
             asked += 1;
-            let (verdict, detail) = match outcome(&probed) {
+            let (verdict, detail) = match &probed.result {
                 Ok(report) => ("ok", words(report.status)),
-                Err(reason) => {
+                Err(failure) => {
                     failed += 1;
-                    ("FAILED", sentence(reason, &probed))
+                    ("FAILED", sentence(failure))
                 }
             };
             let name = flow.name.as_deref().unwrap_or_default();
@@ -164,30 +164,11 @@ pub async fn check_live(config: Config, clock: &SharedClock, mut out: impl Write
     Ok(())
 }
 
-/// The flow's record in the snapshot of its probe.
-fn record(probed: &Probed) -> Option<&FlowRecord> {
-    probed.snapshot.accounts.first()?.flows.first().map(|flow| &**flow)
-}
-
-fn outcome(probed: &Probed) -> Result<&FlowReport, FailureReason> {
-    let Some(record) = record(probed) else {
-        return Err(FailureReason::Transport(Outcome::Other));
-    };
-    match (record.failure, &record.known) {
-        (None, Some(known)) => Ok(&known.report),
-        (Some(failure), _) => Err(failure.reason),
-        (None, None) => Err(FailureReason::Transport(Outcome::Other)),
-    }
-}
-
 /// The failure with its code or the system's words, its meaning and the cure.
-fn sentence(reason: FailureReason, probed: &Probed) -> String {
-    let explanation = explain(reason);
-    let detail = probed
-        .error
-        .as_deref()
-        .map(|error| format!(" ({error})"))
-        .unwrap_or_default();
+fn sentence(failure: &ProbeFailure) -> String {
+    let explanation = explain(failure.reason);
+    let error = failure.error.as_ref();
+    let detail = error.map(|error| format!(" ({error})")).unwrap_or_default();
     format!("{}{detail}; {}", explanation.meaning, explanation.cure)
 }
 
@@ -273,16 +254,16 @@ fn report_json(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowRe
     })
 }
 
-fn failure_json(account: &str, key_id: KeyId, name: Option<&str>, reason: FailureReason, probed: &Probed) -> Value {
-    let explanation = explain(reason);
+fn failure_json(account: &str, key_id: KeyId, name: Option<&str>, failure: &ProbeFailure, probed: &Probed) -> Value {
+    let explanation = explain(failure.reason);
     json!({
         "account": account,
         "key_id": key_id.get(),
         "name": name,
         "error": {
-            "reason": reason.label(),
-            "code": reason.code(),
-            "detail": probed.error,
+            "reason": failure.reason.label(),
+            "code": failure.reason.code(),
+            "detail": failure.error,
             "meaning": explanation.meaning,
             "cure": explanation.cure,
         },

@@ -117,9 +117,7 @@ fn store() -> Arc<Store> {
     store.failed("main", key(2), timeout, at(NOW - 5)).unwrap();
     let refused = FailureReason::Api(ApiCode::AUTHENTICATION_ERROR);
     store.failed("refused", key(1), refused, at(NOW - 3600)).unwrap();
-    store
-        .failed("refused", key(1), FailureReason::Blocked, at(NOW - 20))
-        .unwrap();
+    store.skipped("refused", key(1), at(NOW - 20)).unwrap();
     store.update_account("refused", |account| {
         account.blocked = true;
         account.budget_ratio = 1.5;

@@ -7,12 +7,12 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderV
 use reqwest::{Response, StatusCode, Url};
 use tokio::time::Instant;
 
+use super::credentials::CredentialPair;
 use super::error::{Error, Interruption};
 use super::sign::sign;
 use super::transport::Transport;
 use super::wire::{self, FlowPage};
 use crate::clock::{SharedClock, unix_seconds};
-use crate::config::SecretReader;
 use crate::model::{Endpoint, KeyId};
 
 /// No answer needs more than this, after decompression; a larger one is not read to its end.
@@ -22,21 +22,11 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const SIGN: HeaderName = HeaderName::from_static("sign");
 const TIMESTAMP: HeaderName = HeaderName::from_static("timestamp");
 
-/// What requests are signed with.
-#[derive(Debug)]
-pub struct Credentials {
-    /// Sent as `Api-Key`.
-    pub api_key: SecretReader,
-    /// Never sent.
-    pub api_secret: SecretReader,
-}
-
 /// The client of one account.
 #[derive(Debug)]
 pub struct Client {
     transport: Arc<dyn Transport>,
     query_detail: Url,
-    credentials: Credentials,
     timeout: Duration,
     clock: SharedClock,
 }
@@ -48,33 +38,27 @@ pub struct Exchange {
     pub result: Result<FlowPage, Error>,
     /// From before connecting to the last byte.
     pub elapsed: Duration,
-    /// Upstream's clock minus ours in seconds, where the answer carried a `Date` (RFC 9110, section 6.6.1; whole seconds).
+    /// The vendor's clock minus ours in seconds, where the answer carried a `Date` (RFC 9110, section 6.6.1; whole seconds).
     pub clock_skew_seconds: Option<f64>,
 }
 
 impl Client {
     /// A client for the account at `base_url`; every answer must be complete within `timeout`.
-    pub fn new(
-        base_url: &Url,
-        credentials: Credentials,
-        transport: Arc<dyn Transport>,
-        timeout: Duration,
-        clock: SharedClock,
-    ) -> Self {
+    pub fn new(base_url: &Url, transport: Arc<dyn Transport>, timeout: Duration, clock: SharedClock) -> Self {
         Self {
             transport,
             query_detail: endpoint_url(base_url, Endpoint::QueryDetail),
-            credentials,
             timeout,
             clock,
         }
     }
 
-    /// Asks for one flow, and for one page of its nodes where `page` says which (from 1, 100 nodes each). `clock_offset` is added to
+    /// Asks for one flow with these credentials, and for one page of its nodes where `page` says which (from 1, 100 nodes each). `clock_offset` is added to
     /// our own clock for the signed timestamp, for a host whose clock is off. The answer must be complete within `timeout`, or within
     /// the account's request timeout if that is shorter.
     pub async fn query_detail(
         &self,
+        credentials: &CredentialPair,
         key_id: KeyId,
         page: Option<u32>,
         clock_offset: ClockOffset,
@@ -87,7 +71,7 @@ impl Client {
         };
         let started = Instant::now();
         let mut clock_skew_seconds = None;
-        let exchange = self.exchange(body, clock_offset, &mut clock_skew_seconds);
+        let exchange = self.exchange(body, credentials, clock_offset, &mut clock_skew_seconds);
         let result = match tokio::time::timeout(timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(Error::Timeout),
@@ -99,9 +83,15 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, body: String, offset: ClockOffset, skew: &mut Option<f64>) -> Result<FlowPage, Error> {
+    async fn exchange(
+        &self,
+        body: String,
+        credentials: &CredentialPair,
+        offset: ClockOffset,
+        skew: &mut Option<f64>,
+    ) -> Result<FlowPage, Error> {
         let mut request = reqwest::Request::new(reqwest::Method::POST, self.query_detail.clone());
-        *request.headers_mut() = self.headers(offset)?;
+        *request.headers_mut() = self.headers(credentials, offset)?;
         *request.body_mut() = Some(body.into());
         let response = self.transport.send(request).await?;
         let now = self.clock.now();
@@ -117,9 +107,8 @@ impl Client {
     }
 
     /// The headers of a signed request (vendor page, API guide).
-    fn headers(&self, offset: ClockOffset) -> Result<HeaderMap, Error> {
-        let api_key = self.credentials.api_key.current();
-        let api_secret = self.credentials.api_secret.current();
+    fn headers(&self, credentials: &CredentialPair, offset: ClockOffset) -> Result<HeaderMap, Error> {
+        let CredentialPair { api_key, api_secret } = credentials;
         let timestamp = offset.apply(self.clock.now());
         let signature = sign(api_key.expose(), api_secret.expose(), timestamp);
         let mut headers = HeaderMap::with_capacity(6);
@@ -153,7 +142,7 @@ impl Client {
     }
 }
 
-/// Seconds to add to our own clock so that the upstream accepts our timestamps.
+/// Seconds to add to our own clock so that the vendor accepts our timestamps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockOffset(i64);
 

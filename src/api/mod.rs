@@ -6,12 +6,14 @@
 //! The vendor's page (queryDetail) is the authority; where the vendor's other pages show other forms, all forms are accepted.
 
 mod client;
+mod credentials;
 mod error;
 mod sign;
 mod transport;
 mod wire;
 
-pub use self::client::{Client, ClockOffset, Credentials, Exchange, MAX_BODY_BYTES};
+pub use self::client::{Client, ClockOffset, Exchange, MAX_BODY_BYTES};
+pub use self::credentials::{CredentialPair, Credentials};
 pub use self::error::{Error, Interruption};
 pub use self::sign::sign;
 pub(crate) use self::transport::with_tls;

@@ -1,4 +1,4 @@
-//! How requests reach the upstream: over the network, or whatever else a test puts in its place.
+//! How requests reach the vendor: over the network, or whatever else a test puts in its place.
 
 use std::fmt;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::config::{ClientTls, HttpClient, SecretError};
 /// A connection that is not there after this long is not worth more of `request_timeout`.
 const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Carries one request to the upstream and brings the answer's head; the body streams behind it.
+/// Carries one request to the vendor and brings the answer's head; the body streams behind it.
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends a request. Never follows a redirect, never retries.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>>;

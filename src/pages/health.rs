@@ -7,13 +7,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::store::{Snapshot, Store};
+use crate::store::{BLOCKED_TRY_INTERVAL, Snapshot, Store};
 
 /// What health is judged by.
 #[derive(Debug, Clone)]
 pub struct Health {
     store: Arc<Store>,
-    /// Set once every flow was tried: readiness is about the start, and is never taken back. An outage of the upstream must not make
+    /// Set once every flow was tried: readiness is about the start, and is never taken back. An outage of the vendor must not make
     /// Prometheus lose the target.
     ready: Arc<AtomicBool>,
 }
@@ -28,7 +28,7 @@ impl Health {
     }
 
     /// Whether polling works: a poll has ended, well or badly, within three of the shortest interval plus one request's time; or there
-    /// is nothing to poll. A dead-man switch, not a mirror of the upstream's health.
+    /// is nothing to poll. A dead-man switch, not a mirror of the vendor's health: an account that it refuses is tried once a minute.
     pub fn healthy(&self) -> bool {
         let snapshot = self.store.snapshot();
         let Some(interval) = shortest_interval(&snapshot) else {
@@ -38,7 +38,8 @@ impl Health {
         silence <= interval * 3 + snapshot.policy.request_timeout
     }
 
-    /// Whether every flow has been tried once since the start.
+    /// Whether every flow has been tried once since the start. A flow that was skipped was not tried; a blocked account tries one a
+    /// minute, and all of them as soon as its credentials change.
     fn ready(&self) -> bool {
         if self.ready.load(Ordering::Relaxed) {
             return true;
@@ -57,10 +58,15 @@ impl Health {
 }
 
 fn shortest_interval(snapshot: &Snapshot) -> Option<Duration> {
-    let intervals = snapshot
-        .accounts
-        .iter()
-        .flat_map(|account| account.flows.iter().map(|flow| snapshot.poll_interval(account, flow)));
+    let intervals = snapshot.accounts.iter().flat_map(|account| {
+        let least = if account.state.blocked {
+            BLOCKED_TRY_INTERVAL
+        } else {
+            Duration::ZERO
+        };
+        let flows = account.flows.iter();
+        flows.map(move |flow| snapshot.poll_interval(account, flow).max(least))
+    });
     intervals.min()
 }
 
@@ -96,18 +102,22 @@ mod tests {
     use crate::model::{FailureReason, FlowInfo, KeyId, Outcome};
     use crate::store::{AccountFlows, Policy};
 
+    fn info(key_id: u64) -> FlowInfo {
+        FlowInfo {
+            key_id: KeyId::new(key_id).unwrap(),
+            name: None,
+            labels: Box::default(),
+            poll_interval: Duration::from_secs(60),
+        }
+    }
+
     fn health(flows: u64) -> Health {
         let policy = Policy {
             stale_after: Duration::from_secs(300),
             terminal_poll_interval: Duration::from_secs(900),
             request_timeout: Duration::from_secs(10),
         };
-        let infos = (1..=flows).map(|key_id| FlowInfo {
-            key_id: KeyId::new(key_id).unwrap(),
-            name: None,
-            labels: Box::default(),
-            poll_interval: Duration::from_secs(60),
-        });
+        let infos = (1..=flows).map(info);
         Health::new(Arc::new(Store::new(policy, [AccountFlows::new("main".into(), infos)])))
     }
 
@@ -139,10 +149,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ready_once_every_flow_was_tried() {
+    async fn a_blocked_account_is_expected_to_try_once_a_minute_only() {
+        let health = health(2);
+        let short = Policy::default();
+        let flow = FlowInfo {
+            poll_interval: Duration::from_secs(1),
+            ..info(1)
+        };
+        health.store.apply(short, vec![("main".into(), vec![flow])]);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(!health.healthy());
+        health.store.update_account("main", |account| account.blocked = true);
+        assert!(health.healthy());
+        tokio::time::advance(Duration::from_secs(121)).await;
+        assert!(!health.healthy());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ready_once_every_flow_was_tried_and_not_when_it_was_skipped() {
         let health = health(2);
         assert!(!health.ready());
         poll_ends(&health, 1);
+        let skipped = KeyId::new(2).unwrap();
+        health.store.skipped("main", skipped, SystemTime::UNIX_EPOCH).unwrap();
         assert!(!health.ready());
         poll_ends(&health, 2);
         assert!(health.ready());

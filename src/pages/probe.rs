@@ -50,7 +50,7 @@ pub async fn probe(
     let Ok(probed) = prober.probe(&target.account, key_id, timeout(&headers)).await else {
         return refuse("there is no account of this name in the configuration");
     };
-    let registry = probe_registry(probed.success, probed.duration);
+    let registry = probe_registry(probed.result.is_ok(), probed.duration);
     let format = negotiate::format(&headers);
     let exposition = Exposition::of_flows(&registry, probed.snapshot, format);
     handler::respond(exposition, format, &headers, None)

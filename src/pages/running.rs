@@ -6,23 +6,23 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::config;
-use crate::poll::Outline;
+use crate::poll::RunningConfig;
 use crate::store::Store;
 
-/// Where the configuration in force is: its outline, and the flows in the store.
+/// Where the configuration in force is: all but the flows, and the flows in the store.
 #[derive(Debug, Clone)]
 pub struct Running {
     /// Everything but the flows.
-    pub outline: Outline,
+    pub config: RunningConfig,
     /// The flows.
     pub store: Arc<Store>,
 }
 
 /// Answers `/config`.
 pub async fn show(State(running): State<Running>) -> (StatusCode, String) {
-    let outline = running.outline.get();
+    let in_force = running.config.get();
     let snapshot = running.store.snapshot();
-    let shown = config::show(&outline, |name| {
+    let shown = config::show(&in_force, |name| {
         let account = snapshot.accounts.iter().filter(|account| &*account.name == name);
         account
             .flat_map(|account| &account.flows)

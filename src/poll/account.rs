@@ -1,392 +1,420 @@
-//! The polling of one account: takes what is due, keeps the limits, files the results.
+//! The task of one account. It alone knows how the account stands with the vendor, and publishes that to the store.
+//!
+//! Whoever wants something of the account sends a [`Message`]. A fetch is a task of its own that gets what it needs as plain values; what
+//! it saw comes back here, whatever has become of the one who asked for it.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::fetch::{Access, Fetched, Order};
-use super::journal::Journal;
-use super::limits::{Limits, Ticket};
-use super::refusal::{Refusals, Turn};
+use super::condition::{BlockChange, Condition, Verdict};
+use super::event_log::EventLog;
+use super::fetch::{FetchOutcome, FetchRequest, Session, fetch, fetch_in_turn};
+use super::handle::{Message, ProbeFailure, ProbeRequest, Reply, Settings, Update};
+use super::limiter::{Limiter, Permit};
 use super::schedule::{Due, Schedule};
-use crate::api::{Client, Error};
+use crate::api::{Client, Credentials, Error};
 use crate::clock::SharedClock;
 use crate::metrics::Activity;
-use crate::model::{AccountName, FailureReason, FlowInfo, KeyId, Outcome};
-use crate::store::{FlowRecord, Store, stretched};
+use crate::model::{AccountName, FailureReason, KeyId, Outcome};
+use crate::store::{Store, stretched};
 
-/// An upstream that does not page its nodes is not asked for further pages for so long.
+/// A vendor that does not page its nodes is not asked for further pages for so long.
 const PAGING_PAUSE: Duration = Duration::from_secs(3600);
 
-/// One account's polling. [`AccountPoller::run`] owns everything that it starts.
+/// One account's polling. [`AccountTask::run`] owns everything that it starts.
 #[derive(Debug)]
-pub(super) struct AccountPoller {
-    access: Arc<Access>,
-    /// The access in force, for probes.
-    door: Arc<Mutex<Arc<Access>>>,
-    /// What the limits in force were made from: rate and concurrency.
-    limited_by: (f64, usize),
+pub(super) struct AccountTask {
+    name: AccountName,
     store: Arc<Store>,
     activity: Arc<Activity>,
     clock: SharedClock,
+    credentials: Credentials,
+    session: Arc<Session>,
+    condition: Condition,
     schedule: Schedule,
     terminal_poll_interval: Duration,
     running: JoinSet<Ended>,
-    refusals: Refusals,
-    journal: Journal,
+    events: EventLog,
     /// Flows whose further pages of nodes are not asked for, until when.
     paging_paused: HashMap<KeyId, Instant>,
     /// Flows whose answers name another key, and which: told once.
     foreign_keys: HashMap<KeyId, i64>,
 }
 
-/// What the configuration says of an account, ready for use. Its flows are those that the store tracks.
+/// Where the account is not asked.
+const BLOCKED: FailureReason = FailureReason::Blocked { tried: true };
+
+/// Where a fetch ended in a bug of ours.
+const BUG: FailureReason = FailureReason::Transport(Outcome::Other);
+
+/// A place in the limiter's queue.
+type Place = Pin<Box<dyn Future<Output = Permit> + Send>>;
+
+/// A fetch that has ended; `None` where it ended in a bug.
 #[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) account: AccountName,
-    pub(super) client: Client,
-    pub(super) rate_limit: f64,
-    pub(super) max_concurrent_requests: usize,
-    pub(super) terminal_poll_interval: Duration,
+enum Ended {
+    Poll(Due, KeyId, Option<FetchOutcome>),
+    /// For somebody who waits; perhaps it was not sent, and why.
+    Probe(oneshot::Sender<Reply>, Option<Result<FetchOutcome, FailureReason>>),
 }
 
-/// A new configuration for an account that goes on.
-#[derive(Debug)]
-pub(super) struct Update {
-    pub(super) settings: Settings,
-    /// Flows that are not polled any more, as they were last known.
-    pub(super) gone: Vec<Arc<FlowRecord>>,
-}
-
-/// What an account is told while it polls.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// Go on with a new configuration.
-    Update(Box<Update>),
-    /// A probe has ended: what it says of us, and of the clocks.
-    Probed(Standing, Option<f64>),
-}
-
-/// What the end of a request says of our standing with the vendor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It refuses our credentials or our address.
-    Refused(FailureReason),
-    /// It knows us.
-    Accepted,
-    /// No answer of the API: nothing.
-    Unsaid,
-}
-
-impl Standing {
-    pub(super) fn of<T>(result: &Result<T, Error>) -> Self {
-        match result {
-            Err(Error::Code(code)) if code.refuses_us() => Self::Refused(FailureReason::Api(*code)),
-            Ok(_) | Err(Error::Code(_)) => Self::Accepted,
-            Err(_) => Self::Unsaid,
-        }
-    }
-}
-
-/// A poll that has ended; `None` where it ended in a bug.
-#[derive(Debug)]
-struct Ended {
-    due: Due,
-    key_id: KeyId,
-    fetched: Option<Fetched>,
-}
-
-impl AccountPoller {
+impl AccountTask {
     /// Prepares the polling of an account whose flows are in the store.
     pub(super) fn new(settings: Settings, store: Arc<Store>, activity: Arc<Activity>, clock: SharedClock) -> Self {
         let now = Instant::now();
         let Settings {
-            account,
+            account: name,
             client,
+            credentials,
             rate_limit,
             max_concurrent_requests,
             terminal_poll_interval,
         } = settings;
         let mut schedule = Schedule::new(now, rate_limit);
-        for flow in store.account(&account).iter().flat_map(|account| &account.flows) {
+        for flow in store.account(&name).iter().flat_map(|account| &account.flows) {
             schedule.add(flow.info.key_id, flow.info.poll_interval, now);
         }
-        let journal = Journal::new(account.clone());
-        let limits = Arc::new(Limits::new(rate_limit, max_concurrent_requests));
-        let access = Access::new(account.clone(), client, limits, activity.account(&account));
-        let access = Arc::new(access);
-        let poller = Self {
-            door: Arc::new(Mutex::new(Arc::clone(&access))),
-            access,
-            limited_by: (rate_limit, max_concurrent_requests),
+        let condition = Condition::default();
+        let session = Session {
+            client: Arc::new(client),
+            credentials: credentials.current(),
+            generation: condition.generation(),
+            limiter: Arc::new(Limiter::new(rate_limit, max_concurrent_requests)),
+            activity: activity.account(&name),
+            blocked: CancellationToken::new(),
+        };
+        let task = Self {
+            events: EventLog::new(name.clone()),
+            name,
             store,
             activity,
             clock,
+            credentials,
+            session: Arc::new(session),
+            condition,
             schedule,
             terminal_poll_interval,
             running: JoinSet::new(),
-            refusals: Refusals::default(),
-            journal,
             paging_paused: HashMap::new(),
             foreign_keys: HashMap::new(),
         };
-        poller.publish_budget();
-        poller
+        task.publish();
+        task
     }
 
-    /// The access in force at any time.
-    pub(super) fn door(&self) -> Arc<Mutex<Arc<Access>>> {
-        Arc::clone(&self.door)
-    }
-
-    /// Polls until told to stop, or until nobody is left to send a new configuration. Polls under way are given up then: an answer that
+    /// Polls until told to stop, or until nobody is left to send a new configuration. Fetches under way are given up then: an answer that
     /// nobody will see is not worth waiting for.
     pub(super) async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>, stop: CancellationToken) {
         self.warn_of_budget();
+        // The place in the limiter's queue, kept for as long as there is something to send.
+        let mut place: Option<Place> = None;
         loop {
-            let access = Arc::clone(&self.access);
-            let next = self.next_turn();
             let now = Instant::now();
-            if next.is_some_and(|next| next <= now) && self.skips(now) {
-                self.skip(now);
+            self.look_at_credentials(now);
+            if self.skip_due(now) {
                 // A blocked account may skip very many flows in a row; others get their turn in between.
                 tokio::task::coop::consume_budget().await;
                 continue;
             }
+            self.publish();
+            let next = self.next_request();
+            if next.is_none_or(|next| next > now) {
+                place = None;
+            } else if place.is_none() {
+                place = Some(Box::pin(Arc::clone(&self.session.limiter).permit()));
+            }
+            let wake = self.next_wake(next, now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 message = messages.recv() => match message {
                     Some(Message::Update(update)) => self.update(*update),
-                    Some(Message::Probed(standing, skew)) => self.learn(standing, skew, now),
+                    Some(Message::Fetch(request)) => self.start_probe(request),
                     None => break,
                 },
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
-                    // A task that was aborted or has panicked outside the poll itself cannot come back to the schedule.
+                    // A task that was aborted or has panicked outside the fetch itself cannot come back to the schedule.
                     if let Ok(ended) = ended {
-                        self.file(ended);
+                        self.ended(ended);
                     }
                 }
-                ticket = access.limits.ticket(), if next.is_some_and(|next| next <= now) => self.start(ticket),
-                () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some_and(|next| next > now) => {}
+                Some(permit) = wait_in(&mut place) => {
+                    place = None;
+                    self.start_poll(permit);
+                }
+                () = tokio::time::sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
             }
         }
     }
 
-    /// Goes on with a new configuration. Polls under way end as they began.
+    /// When the next poll may go out: that of the flow that is due first, or the next try of a blocked account.
+    fn next_request(&self) -> Option<Instant> {
+        let due = self.schedule.next_due();
+        match self.condition.next_try() {
+            None => due,
+            Some(next_try) => (!self.schedule.is_empty()).then_some(next_try),
+        }
+    }
+
+    /// When there is something to do although nothing has happened: the next look at the credentials, the next poll, and in a blocked
+    /// account the next flow to skip.
+    fn next_wake(&self, next_request: Option<Instant>, now: Instant) -> Option<Instant> {
+        let request = next_request.filter(|next| *next > now);
+        let skip = self.schedule.next_due().filter(|_| self.condition.blocked());
+        let look = self.credentials.next_look();
+        [request, skip, look].into_iter().flatten().min()
+    }
+
+    /// Skips the flow that is due in a blocked account. It waits for its turn to be tried, or for the end of the block.
+    fn skip_due(&mut self, now: Instant) -> bool {
+        if !self.condition.blocked() || self.schedule.next_due().is_none_or(|due| due > now) {
+            return false;
+        }
+        if let Some(key_id) = self.schedule.park()
+            && let Some(change) = self.store.skipped(&self.name, key_id, self.clock.now())
+        {
+            self.events.failed(&change, BLOCKED, None, true);
+        }
+        true
+    }
+
+    /// Goes on with a new configuration. Fetches under way end as they began.
     fn update(&mut self, update: Update) {
         let now = Instant::now();
         let Update { settings, gone } = update;
-        let limited_by = (settings.rate_limit, settings.max_concurrent_requests);
-        let limits = if limited_by == self.limited_by {
-            Arc::clone(&self.access.limits)
-        } else {
-            Arc::new(Limits::new(settings.rate_limit, settings.max_concurrent_requests))
-        };
-        self.limited_by = limited_by;
-        self.access = Arc::new(self.access.renewed(settings.client, limits));
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&self.access);
         self.terminal_poll_interval = settings.terminal_poll_interval;
-        // New credentials deserve a try at once.
-        let was_blocked = std::mem::take(&mut self.refusals).blocked();
-        if was_blocked {
-            self.store
-                .update_account(&self.access.account, |account| account.blocked = false);
-            self.journal.unblocked();
-        }
+        self.session
+            .limiter
+            .set(settings.rate_limit, settings.max_concurrent_requests);
         let terminal = self.terminal_poll_interval;
-        let account = self.store.account(&self.access.account);
+        let account = self.store.account(&self.name);
         let flows = account.iter().flat_map(|account| &account.flows);
         let wanted = flows.map(|flow| (flow.info.key_id, flow.base_interval(terminal)));
-        self.schedule.replace(wanted, settings.rate_limit, was_blocked, now);
+        self.schedule.replace(wanted, settings.rate_limit, now);
         for flow in gone {
             self.paging_paused.remove(&flow.info.key_id);
             self.foreign_keys.remove(&flow.info.key_id);
             if let Some(failure) = flow.failure {
-                self.journal.forget(failure.reason);
+                self.events.forget(failure.reason);
             }
         }
-        self.publish_budget();
+        self.credentials = settings.credentials;
+        self.begin_session(Arc::new(settings.client), now);
         self.warn_of_budget();
     }
 
-    /// When there is something to do next: the flow that is due first, or the next probe of a blocked account.
-    fn next_turn(&self) -> Option<Instant> {
-        let due = self.schedule.peek()?.at;
-        Some(self.refusals.next_probe().map_or(due, |probe| probe.min(due)))
+    /// Takes changed credentials over.
+    fn look_at_credentials(&mut self, now: Instant) {
+        if self.credentials.look(self.condition.blocked()) {
+            self.begin_session(Arc::clone(&self.session.client), now);
+        }
     }
 
-    /// Whether the flow that is due is not to be asked for: the account is blocked, and it is not time for a probe.
-    fn skips(&self, now: Instant) -> bool {
-        self.refusals.next_probe().is_some_and(|probe| now < probe)
-    }
-
-    /// Files the flow that is due as not asked for.
-    fn skip(&mut self, now: Instant) {
-        if let Some((due, key_id)) = self.schedule.take() {
-            self.failed(key_id, FailureReason::Blocked, None, now);
-            self.plan(due, key_id, 1, now);
+    /// From now on requests go out with this client and the credentials in force, which end a block.
+    fn begin_session(&mut self, client: Arc<Client>, now: Instant) {
+        let was_blocked = self.condition.renew();
+        self.session = Arc::new(Session {
+            client,
+            credentials: self.credentials.current(),
+            generation: self.condition.generation(),
+            ..self.session.unblocked()
+        });
+        if was_blocked {
+            self.events.unblocked();
+            self.schedule.wake_all(now);
         }
     }
 
     /// Starts the poll of the flow that has been due longest.
-    fn start(&mut self, ticket: Ticket) {
+    fn start_poll(&mut self, permit: Permit) {
         let now = Instant::now();
-        if self.skips(now) {
-            return; // An answer that came while waiting for the ticket has blocked the account.
-        }
         let Some((due, key_id)) = self.schedule.take() else {
             return;
         };
-        self.refusals.probing(now);
-        let order = Order {
+        self.condition.tries(now);
+        let request = FetchRequest {
             key_id,
-            interval: stretched(self.base_interval(key_id), self.schedule.stretch()),
+            deadline: now + stretched(self.base_interval(key_id), self.schedule.stretch()),
             hurry: false,
             paging: self.paging_paused.get(&key_id).is_none_or(|until| *until <= now),
+            clock_offset: self.condition.clock_offset(),
         };
-        let access = Arc::clone(&self.access);
+        let session = Arc::clone(&self.session);
         self.running.spawn(async move {
-            let poll = AssertUnwindSafe(access.fetch(order, ticket));
-            Ended {
-                due,
-                key_id,
-                fetched: poll.catch_unwind().await.ok(),
-            }
+            let outcome = AssertUnwindSafe(fetch(&session, request, permit)).catch_unwind().await;
+            Ended::Poll(due, key_id, outcome.ok())
         });
     }
 
-    /// Files what a poll brought and plans the flow's next one.
-    fn file(&mut self, ended: Ended) {
-        let Ended { due, key_id, fetched } = ended;
+    /// Starts a probe, which waits for its permit like everybody else. A blocked account is not asked, unless a try is due and there is
+    /// no flow to try.
+    fn start_probe(&mut self, probe: ProbeRequest) {
         let now = Instant::now();
-        let mut requests = 1;
-        match fetched {
-            None => {
-                self.activity.poll_panicked();
-                if let Some(flow) = self.info(key_id) {
-                    self.journal.panicked(&flow);
-                }
-                self.failed(key_id, FailureReason::Transport(Outcome::Other), None, now);
+        let ProbeRequest {
+            key_id,
+            deadline,
+            mut reply,
+        } = probe;
+        let mut session = Arc::clone(&self.session);
+        if let Some(next_try) = self.condition.next_try() {
+            if next_try > now || !self.schedule.is_empty() {
+                let _ = reply.send(Err(BLOCKED.into()));
+                return;
             }
-            Some(fetched) => {
-                requests = fetched.requests;
-                self.learn(Standing::of(&fetched.result), fetched.clock_skew_seconds, now);
-                if let Some(flow) = self.info(key_id) {
-                    self.note(&fetched, &flow, now);
-                }
-                match fetched.result {
-                    Ok(report) => {
-                        let change = self
-                            .store
-                            .succeeded(&self.access.account, key_id, report, self.clock.now());
-                        if let (Some(change), Some(flow)) = (change, self.info(key_id)) {
-                            self.journal.succeeded(&flow, &report, change, now);
-                        }
-                    }
-                    Err(error) => self.failed(key_id, error.reason(), Some(&error), now),
-                }
-            }
+            self.condition.tries(now);
+            session = Arc::new(self.session.unblocked());
         }
-        self.plan(due, key_id, requests, now);
+        let request = FetchRequest {
+            key_id,
+            deadline,
+            hurry: true,
+            paging: true,
+            clock_offset: self.condition.clock_offset(),
+        };
+        self.running.spawn(async move {
+            let outcome = AssertUnwindSafe(fetch_in_turn(&session, request, reply.closed()));
+            let outcome = outcome.catch_unwind().await;
+            Ended::Probe(reply, outcome.ok())
+        });
     }
 
-    /// Draws from the end of a request what concerns the account as a whole.
-    fn learn(&mut self, standing: Standing, clock_skew_seconds: Option<f64>, now: Instant) {
-        if clock_skew_seconds.is_some() {
-            let account = &self.access.account;
-            self.store
-                .update_account(account, |account| account.clock_skew_seconds = clock_skew_seconds);
+    /// Draws the consequences of a fetch, for its flow or for who asked.
+    fn ended(&mut self, ended: Ended) {
+        let now = Instant::now();
+        match ended {
+            Ended::Poll(due, key_id, Some(outcome)) => self.file(due, key_id, &outcome, now),
+            Ended::Poll(due, key_id, None) => {
+                self.activity.poll_panicked();
+                self.events.panicked(key_id);
+                self.failed(key_id, BUG, None);
+                self.plan(due, key_id, 1, now);
+            }
+            Ended::Probe(reply, ended) => {
+                let result = match ended {
+                    Some(Ok(outcome)) => {
+                        self.learn(&outcome, now);
+                        outcome.result.map_err(ProbeFailure::from)
+                    }
+                    Some(Err(reason)) => Err(reason.into()),
+                    None => {
+                        self.activity.poll_panicked();
+                        Err(BUG.into())
+                    }
+                };
+                // Whoever asked may have gone; what the probe brought has been learnt.
+                let _ = reply.send(result);
+            }
         }
-        let turn = match standing {
-            Standing::Refused(_) => self.refusals.refused(now),
-            Standing::Accepted => self.refusals.accepted(now),
-            Standing::Unsaid => None,
-        };
-        let Some(turn) = turn else {
-            return;
-        };
-        let blocked = self.refusals.blocked();
-        self.access.blocked.store(blocked, Ordering::Relaxed);
-        self.store
-            .update_account(&self.access.account, |account| account.blocked = blocked);
-        match (turn, standing) {
-            (Turn::Resumed(after), _) => self.journal.resumed(after),
-            (Turn::Blocked, Standing::Refused(reason)) => self.journal.blocked(reason),
-            (Turn::Blocked, _) => {}
+    }
+
+    /// Files what a poll brought and plans the flow's next one.
+    fn file(&mut self, due: Due, key_id: KeyId, outcome: &FetchOutcome, now: Instant) {
+        self.learn(outcome, now);
+        let outdated = outcome.generation != self.condition.generation();
+        if outdated && matches!(Verdict::of(&outcome.result), Verdict::Refused(_)) {
+            // Nobody's refusal: the flow is asked for again with what is in force now.
+            return self.schedule.put_back(due);
+        }
+        match &outcome.result {
+            Ok(report) => {
+                if let Some(change) = self.store.succeeded(&self.name, key_id, *report, self.clock.now()) {
+                    self.events.succeeded(&change, report, self.condition.blocked());
+                    self.note(key_id, outcome, now);
+                }
+            }
+            Err(error) => self.failed(key_id, error.reason(), Some(error)),
+        }
+        self.plan(due, key_id, outcome.requests, now);
+    }
+
+    /// Draws from the end of a fetch what concerns the account as a whole.
+    fn learn(&mut self, outcome: &FetchOutcome, now: Instant) {
+        if let Some(skew) = outcome.clock_skew_seconds
+            && let Some(offset) = self.condition.clocks_differ_by(skew, outcome.clock_refused)
+        {
+            self.events.clock(offset);
+        }
+        let verdict = Verdict::of(&outcome.result);
+        match self.condition.judged(outcome.generation, verdict, now) {
+            None => {}
+            Some(BlockChange::Began(reason)) => {
+                self.session.blocked.cancel();
+                self.events.blocked(reason);
+            }
+            Some(BlockChange::Ended(after)) => {
+                self.session = Arc::new(self.session.unblocked());
+                self.events.resumed(after);
+                self.schedule.wake_all(now);
+            }
         }
     }
 
     /// Notes what is strange about a flow's answer.
-    fn note(&mut self, fetched: &Fetched, flow: &FlowInfo, now: Instant) {
-        if fetched.ignores_paging {
-            self.paging_paused.insert(flow.key_id, now + PAGING_PAUSE);
-            self.journal.ignores_paging(flow);
+    fn note(&mut self, key_id: KeyId, outcome: &FetchOutcome, now: Instant) {
+        if outcome.ignores_paging {
+            self.paging_paused.insert(key_id, now + PAGING_PAUSE);
+            self.events.ignores_paging(key_id);
         }
-        if let Some(answered) = fetched.foreign_key
-            && self.foreign_keys.insert(flow.key_id, answered) != Some(answered)
+        if let Some(answered) = outcome.foreign_key
+            && self.foreign_keys.insert(key_id, answered) != Some(answered)
         {
-            self.journal.foreign(flow, answered);
+            self.events.foreign(key_id, answered);
         }
     }
 
-    fn failed(&mut self, key_id: KeyId, reason: FailureReason, error: Option<&Error>, now: Instant) {
-        let change = self
-            .store
-            .failed(&self.access.account, key_id, reason, self.clock.now());
-        if let (Some(change), Some(flow)) = (change, self.info(key_id)) {
-            self.journal.failed(&flow, reason, error, change, now);
+    fn failed(&mut self, key_id: KeyId, reason: FailureReason, error: Option<&Error>) {
+        if let Some(change) = self.store.failed(&self.name, key_id, reason, self.clock.now()) {
+            self.events.failed(&change, reason, error, self.condition.blocked());
         }
     }
 
     fn plan(&mut self, due: Due, key_id: KeyId, requests: u32, now: Instant) {
         let interval = self.base_interval(key_id);
         self.schedule.again(due, interval, requests, now);
-        self.publish_budget();
     }
 
-    fn publish_budget(&self) {
-        let ratio = self.schedule.budget_ratio();
-        self.store
-            .update_account(&self.access.account, |account| account.budget_ratio = ratio);
+    /// Shows how the account stands: the one place where that gets into the store.
+    fn publish(&self) {
+        let budget_ratio = self.schedule.budget_ratio();
+        self.store.update_account(&self.name, |account| {
+            account.budget_ratio = budget_ratio;
+            account.blocked = self.condition.blocked();
+            account.clock_skew_seconds = self.condition.clock_skew_seconds();
+        });
     }
 
-    /// One warning at start where the configuration asks for more than the rate allows, with the arithmetic and the cures.
+    /// One warning for each configuration that asks for more than the rate allows.
     fn warn_of_budget(&self) {
         let ratio = self.schedule.budget_ratio();
         if ratio > 1.0 {
-            let rate = self.schedule.rate();
-            let asked = ratio * rate;
-            tracing::warn!(
-                account = &*self.access.account,
-                flows = self.schedule.len(),
-                asked_per_second = asked,
-                rate_limit = rate,
-                "the intervals ask for more requests than rate_limit allows: every interval is {ratio:.2} times as long as configured; \
-                 raise rate_limit to {asked:.1}, or make the intervals {ratio:.2} times as long"
-            );
+            self.events
+                .over_budget(self.schedule.len(), ratio, self.schedule.rate());
         }
-    }
-
-    fn info(&self, key_id: KeyId) -> Option<Arc<FlowInfo>> {
-        self.store
-            .flow(&self.access.account, key_id)
-            .map(|flow| Arc::clone(&flow.info))
     }
 
     /// The interval that the flow asks for now.
     fn base_interval(&self, key_id: KeyId) -> Duration {
-        let flow = self.store.flow(&self.access.account, key_id);
+        let flow = self.store.flow(&self.name, key_id);
         flow.map_or(self.terminal_poll_interval, |flow| {
             flow.base_interval(self.terminal_poll_interval)
         })
+    }
+}
+
+/// The permit, once it is there; `None` where nobody waits for one.
+async fn wait_in(place: &mut Option<Place>) -> Option<Permit> {
+    match place {
+        Some(place) => Some(place.await),
+        None => None,
     }
 }

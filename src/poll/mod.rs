@@ -4,12 +4,15 @@
 //! per account keeps its flows' schedule, its limits and its standing with the vendor; one more task per poll under way.
 
 mod account;
+mod condition;
+mod error;
+mod event_log;
 mod fetch;
-mod journal;
-mod limits;
+mod handle;
+mod limiter;
 mod nodes;
+mod plan;
 mod probe;
-mod refusal;
 mod schedule;
 
 use std::collections::HashMap;
@@ -19,15 +22,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::account::{AccountPoller, Message, Settings, Update};
-use self::probe::{Door, Doors};
+use self::account::AccountTask;
+pub use self::error::PollError;
+pub use self::handle::ProbeFailure;
+use self::handle::{Handle, Handles, Message, Settings, Update};
+pub use self::plan::{Connect, Plan, over_network};
 pub use self::probe::{NoSuchAccount, Probed, Prober};
-use crate::api::{Client, ClientError, Credentials, Network, Transport};
 use crate::clock::SharedClock;
-use crate::config::{Account, Config, SecretReader, SecretUse};
+use crate::config::Config;
 use crate::metrics::Activity;
-use crate::model::{AccountName, FlowInfo};
-use crate::store::{Policy, Store};
+use crate::store::Store;
 
 /// The polling of all accounts: starts it, watches over it, and hands new configurations to it.
 #[derive(Debug)]
@@ -35,9 +39,8 @@ pub struct Poller {
     store: Arc<Store>,
     activity: Arc<Activity>,
     clock: SharedClock,
-    accounts: HashMap<AccountName, Running>,
-    doors: Doors,
-    outline: Outline,
+    handles: Handles,
+    config: RunningConfig,
     tasks: JoinSet<Stopped>,
     commands: mpsc::Receiver<Command>,
     handle: PollerHandle,
@@ -46,20 +49,17 @@ pub struct Poller {
 
 /// The configuration in force, without its flows: those are in the store.
 #[derive(Debug, Clone)]
-pub struct Outline(Arc<Mutex<Arc<Config>>>);
+pub struct RunningConfig(Arc<Mutex<Arc<Config>>>);
 
-impl Outline {
+impl RunningConfig {
     /// As it is now.
     pub fn get(&self) -> Arc<Config> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
 
-/// Where to reach the polling of one account.
-#[derive(Debug)]
-struct Running {
-    messages: mpsc::UnboundedSender<Message>,
-    stop: CancellationToken,
+    fn set(&self, config: Arc<Config>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
 }
 
 /// How an account's polling ended.
@@ -77,75 +77,6 @@ pub struct PollerHandle(mpsc::Sender<Command>);
 struct Command {
     plan: Plan,
     done: oneshot::Sender<()>,
-}
-
-/// Why polling cannot begin, or did not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum PollError {
-    /// An account's client cannot be built from its configuration.
-    #[error("account {account:?} cannot be polled")]
-    Client {
-        /// The account.
-        account: AccountName,
-        /// What is wrong.
-        source: ClientError,
-    },
-    /// The polling of an account has ended although nobody asked it to. Serving on would be serving old numbers.
-    #[error("polling stopped by itself, which is a bug; please report it with the log")]
-    Stopped,
-}
-
-/// A configuration in the form that polling needs: everything that can fail has been done.
-#[derive(Debug)]
-pub struct Plan {
-    policy: Policy,
-    /// The configuration itself, without the flows: those are in the store.
-    outline: Arc<Config>,
-    accounts: Vec<(Settings, Vec<FlowInfo>)>,
-}
-
-impl Plan {
-    /// Prepares a configuration, each account's client over the transport that `connect` makes for it.
-    ///
-    /// # Errors
-    /// If an account's secrets, TLS files or proxy cannot be used.
-    pub fn new(mut config: Config, clock: &SharedClock, connect: &Connect) -> Result<Self, PollError> {
-        let policy = Policy {
-            stale_after: config.stale_after,
-            terminal_poll_interval: config.terminal_poll_interval,
-            request_timeout: config.request_timeout,
-        };
-        // Moved, not copied: the copies' memory would not come back when the configuration goes.
-        let flows: Vec<_> = config
-            .accounts
-            .iter_mut()
-            .map(|account| std::mem::take(&mut account.flows))
-            .collect();
-        let prepare = |(account, infos): (&Account, Vec<FlowInfo>)| {
-            let client = client(account, &config, clock, connect).map_err(|source| PollError::Client {
-                account: account.name.clone(),
-                source,
-            })?;
-            let settings = Settings {
-                account: account.name.clone(),
-                client,
-                rate_limit: account.rate_limit,
-                max_concurrent_requests: account.max_concurrent_requests,
-                terminal_poll_interval: config.terminal_poll_interval,
-            };
-            Ok((settings, infos))
-        };
-        Ok(Self {
-            policy,
-            accounts: config
-                .accounts
-                .iter()
-                .zip(flows)
-                .map(prepare)
-                .collect::<Result<_, _>>()?,
-            outline: Arc::new(config),
-        })
-    }
 }
 
 impl PollerHandle {
@@ -171,9 +102,8 @@ impl Poller {
             store,
             activity,
             clock,
-            accounts: HashMap::new(),
-            doors: Doors::default(),
-            outline: Outline(Arc::new(Mutex::new(Arc::clone(&plan.outline)))),
+            handles: Handles::default(),
+            config: RunningConfig(Arc::new(Mutex::new(Arc::clone(&plan.config)))),
             tasks: JoinSet::new(),
             commands,
             handle: PollerHandle(sender),
@@ -189,14 +119,14 @@ impl Poller {
     }
 
     /// The configuration in force at any time.
-    pub fn outline(&self) -> Outline {
-        self.outline.clone()
+    pub fn config(&self) -> RunningConfig {
+        self.config.clone()
     }
 
     /// Fetches single flows on request, within the accounts' limits.
     pub fn prober(&self) -> Prober {
         Prober {
-            doors: Arc::clone(&self.doors),
+            handles: self.handles.clone(),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
         }
@@ -228,100 +158,54 @@ impl Poller {
 
     /// Takes a plan over: the store first, so that no poll files a result for a flow that is not shown yet.
     fn apply(&mut self, plan: Plan) {
-        *self.outline.0.lock().unwrap_or_else(PoisonError::into_inner) = plan.outline;
-        let mut flows = Vec::with_capacity(plan.accounts.len());
-        let mut accounts = Vec::with_capacity(plan.accounts.len());
-        for (settings, infos) in plan.accounts {
-            flows.push((settings.account.clone(), infos));
-            accounts.push(settings);
-        }
+        self.config.set(plan.config);
+        let (accounts, flows): (Vec<_>, Vec<_>) = plan
+            .accounts
+            .into_iter()
+            .map(|(settings, infos)| {
+                let name = settings.account.clone();
+                (settings, (name, infos))
+            })
+            .unzip();
         let mut gone = HashMap::<_, Vec<_>>::new();
         for (account, flow) in self.store.apply(plan.policy, flows) {
             gone.entry(account).or_default().push(flow);
         }
-        let mut before = std::mem::take(&mut self.accounts);
+        let mut before = self.handles.all();
+        let mut handles = HashMap::with_capacity(accounts.len());
         for settings in accounts {
             let name = settings.account.clone();
-            let running = match before.remove(&name) {
-                Some(running) => {
+            let handle = match before.remove(&name) {
+                Some(handle) => {
                     let gone = gone.remove(&name).unwrap_or_default();
+                    let update = Message::Update(Box::new(Update { settings, gone }));
                     // A receiver that is gone ends the whole poller at its next turn.
-                    let _ = running
-                        .messages
-                        .send(Message::Update(Box::new(Update { settings, gone })));
-                    running
+                    let _ = handle.messages.send(update);
+                    handle
                 }
                 None => self.begin(settings),
             };
-            self.accounts.insert(name, running);
+            handles.insert(name, handle);
         }
-        for (name, running) in before {
-            running.stop.cancel();
-            self.doors.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        self.handles.replace(handles);
+        for (name, handle) in before {
+            handle.stop.cancel();
             self.activity.forget_account(&name);
         }
     }
 
-    fn begin(&mut self, settings: Settings) -> Running {
+    fn begin(&mut self, settings: Settings) -> Handle {
         let stop = self.stop.child_token();
-        let name = settings.account.clone();
         let (messages, receiver) = mpsc::unbounded_channel();
-        let poller = AccountPoller::new(
-            settings,
-            Arc::clone(&self.store),
-            Arc::clone(&self.activity),
-            Arc::clone(&self.clock),
-        );
-        let door = Door {
-            access: poller.door(),
-            messages: messages.clone(),
-        };
-        self.doors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, door);
-        let running = Running {
-            messages,
-            stop: stop.clone(),
-        };
+        let (store, activity) = (Arc::clone(&self.store), Arc::clone(&self.activity));
+        let task = AccountTask::new(settings, store, activity, Arc::clone(&self.clock));
+        let stopped = stop.clone();
         self.tasks.spawn(async move {
-            poller.run(receiver, stop.clone()).await;
+            task.run(receiver, stopped.clone()).await;
             Stopped {
-                asked: stop.is_cancelled(),
+                asked: stopped.is_cancelled(),
             }
         });
-        running
+        Handle { messages, stop }
     }
-}
-
-/// Makes the transport of one account; the network's is [`over_network`].
-pub type Connect = dyn Fn(&Account, &Config) -> Result<Arc<dyn Transport>, ClientError> + Send + Sync;
-
-/// Reaches the upstream as the account's `http_client` says.
-///
-/// # Errors
-/// If the TLS files or the proxy cannot be used.
-pub fn over_network(account: &Account, config: &Config) -> Result<Arc<dyn Transport>, ClientError> {
-    let network = Network::new(
-        &account.base_url,
-        &account.http_client,
-        config.request_timeout,
-        account.max_concurrent_requests,
-    )?;
-    Ok(Arc::new(network))
-}
-
-fn client(account: &Account, config: &Config, clock: &SharedClock, connect: &Connect) -> Result<Client, ClientError> {
-    let credentials = Credentials {
-        api_key: SecretReader::new(account.api_key.clone(), SecretUse::Header)?,
-        api_secret: SecretReader::new(account.api_secret.clone(), SecretUse::Signature)?,
-    };
-    let transport = connect(account, config)?;
-    Ok(Client::new(
-        &account.base_url,
-        credentials,
-        transport,
-        config.request_timeout,
-        Arc::clone(clock),
-    ))
 }

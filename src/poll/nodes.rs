@@ -1,4 +1,4 @@
-//! Gathers the nodes of one flow over the pages that the upstream hands out.
+//! Gathers the nodes of one flow over the pages that the vendor hands out.
 
 use std::collections::HashMap;
 
@@ -51,7 +51,7 @@ impl Gathered {
         }
     }
 
-    /// The page to ask for next, if the upstream says that there are more nodes and more asking may help.
+    /// The page to ask for next, if the vendor says that there are more nodes and more asking may help.
     pub(super) fn next_page(&self) -> Option<u32> {
         if self.repeats || self.pages >= MAX_PAGES || !self.incomplete() {
             None
@@ -68,7 +68,7 @@ impl Gathered {
         if self.first_page_missing {
             self.first_page_missing = false;
         } else {
-            // The documented request names no page size. An upstream that now uses ours has renumbered its pages, so that what
+            // The documented request names no page size. A vendor that now uses ours has renumbered its pages, so that what
             // stands between its first page and our second is on our first.
             self.first_page_missing = self.pages == 2 && page.size == Some(PAGE_SIZE) && self.first.size != page.size;
             self.next += 1;
@@ -79,7 +79,7 @@ impl Gathered {
         self.repeats = self.keyed.len() == before && !self.first_page_missing;
     }
 
-    /// Whether the upstream gave the same nodes again when asked for another page.
+    /// Whether the vendor gave the same nodes again when asked for another page.
     pub(super) fn repeats(&self) -> bool {
         self.repeats
     }
@@ -105,7 +105,7 @@ impl Gathered {
         }
     }
 
-    /// Whether the upstream says that there are more nodes than it handed out.
+    /// Whether the vendor says that there are more nodes than it handed out.
     fn incomplete(&self) -> bool {
         let have = self.keyed.len() as u64 + u64::from(self.anonymous.total());
         match (self.first.total, self.first.pages) {

@@ -1,32 +1,21 @@
-//! One flow out of turn, for somebody who is waiting: through the account's own limits, credentials and standing.
+//! One flow out of turn, for somebody who is waiting: a request to the task of the flow's account.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::account::{Message, Standing};
-use super::fetch::{Access, Fetched, Order};
+use super::handle::{Handles, Message, ProbeFailure, ProbeRequest, Reply};
 use crate::clock::SharedClock;
-use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Outcome};
-use crate::store::{AccountFlows, Snapshot, Store};
-
-/// Where the accounts can be reached at present.
-pub(super) type Doors = Arc<Mutex<HashMap<AccountName, Door>>>;
-
-/// The way to one account.
-#[derive(Debug, Clone)]
-pub(super) struct Door {
-    pub(super) access: Arc<Mutex<Arc<Access>>>,
-    pub(super) messages: mpsc::UnboundedSender<Message>,
-}
+use crate::model::FlowReport;
+use crate::model::KeyId;
+use crate::store::{Snapshot, Store};
 
 /// Fetches single flows on request.
 #[derive(Debug, Clone)]
 pub struct Prober {
-    pub(super) doors: Doors,
+    pub(super) handles: Handles,
     pub(super) store: Arc<Store>,
     pub(super) clock: SharedClock,
 }
@@ -34,12 +23,10 @@ pub struct Prober {
 /// What a probe brought.
 #[derive(Debug)]
 pub struct Probed {
-    /// The one flow, in the one account.
+    /// The flow's state, or why there is none.
+    pub result: Result<FlowReport, ProbeFailure>,
+    /// The same as a snapshot of the one flow in the one account.
     pub snapshot: Snapshot,
-    /// Whether it could be fetched.
-    pub success: bool,
-    /// What went wrong in the system's or the protocol's words, where it could not; no part of an answer.
-    pub error: Option<String>,
     /// How long that took, waiting for the limits included.
     pub duration: Duration,
 }
@@ -56,80 +43,30 @@ impl Prober {
     /// # Errors
     /// If there is no account of this name.
     pub async fn probe(&self, account: &str, key_id: KeyId, timeout: Duration) -> Result<Probed, NoSuchAccount> {
-        let door = self
-            .doors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(account)
-            .cloned();
-        let door = door.ok_or(NoSuchAccount)?;
-        let access = Arc::clone(&door.access.lock().unwrap_or_else(PoisonError::into_inner));
         let started = Instant::now();
-        let result = fetch(&access, &door, key_id, timeout).await;
-        let duration = started.elapsed();
-        let error = result.as_ref().err().and_then(|(_, words)| words.clone());
-        let success = result.is_ok();
-        let store = self.store_of_one(&access.account, key_id, timeout);
-        let now = self.clock.now();
-        match result {
-            Ok(report) => store.succeeded(&access.account, key_id, report, now),
-            Err((reason, _)) => store.failed(&access.account, key_id, reason, now),
-        };
+        let result = self
+            .ask(account, key_id, started + timeout)
+            .await
+            .ok_or(NoSuchAccount)?;
+        let outcome = result.as_ref().map_err(|failure| failure.reason).copied();
+        let snapshot = self.store.probed(account, key_id, timeout, outcome, self.clock.now());
         Ok(Probed {
-            snapshot: store.snapshot(),
-            success,
-            error,
-            duration,
+            result,
+            snapshot,
+            duration: started.elapsed(),
         })
     }
 
-    /// A store with this flow alone, as far as the running one knows it: what began before this probe began then.
-    fn store_of_one(&self, account: &AccountName, key_id: KeyId, timeout: Duration) -> Store {
-        let running = self.store.snapshot();
-        let known = self.store.flow(account, key_id);
-        let flow = match known {
-            Some(known) => AccountFlows::of_record(account.clone(), known),
-            None => {
-                let info = FlowInfo {
-                    key_id,
-                    name: None,
-                    labels: Box::default(),
-                    poll_interval: timeout,
-                };
-                AccountFlows::new(account.clone(), [info])
-            }
+    /// `None` where there is no such account, or it has gone meanwhile.
+    async fn ask(&self, account: &str, key_id: KeyId, deadline: Instant) -> Option<Reply> {
+        let handle = self.handles.get(account)?;
+        let (reply, answer) = oneshot::channel();
+        let request = ProbeRequest {
+            key_id,
+            deadline,
+            reply,
         };
-        Store::new(running.policy, [flow])
+        handle.messages.send(Message::Fetch(request)).ok()?;
+        answer.await.ok()
     }
-}
-
-async fn fetch(
-    access: &Access,
-    door: &Door,
-    key_id: KeyId,
-    timeout: Duration,
-) -> Result<FlowReport, (FailureReason, Option<String>)> {
-    if access.is_blocked() {
-        return Err((FailureReason::Blocked, None));
-    }
-    let deadline = Instant::now() + timeout;
-    let Ok(ticket) = tokio::time::timeout_at(deadline, access.limits.ticket()).await else {
-        return Err((FailureReason::Transport(Outcome::Timeout), None));
-    };
-    let order = Order {
-        key_id,
-        interval: deadline.saturating_duration_since(Instant::now()),
-        paging: true,
-        hurry: true,
-    };
-    let Fetched {
-        result,
-        clock_skew_seconds,
-        ..
-    } = access.fetch(order, ticket).await;
-    // An account that has gone meanwhile has no standing to keep.
-    let _ = door
-        .messages
-        .send(Message::Probed(Standing::of(&result), clock_skew_seconds));
-    result.map_err(|error| (error.reason(), Some(error.to_string())))
 }

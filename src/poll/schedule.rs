@@ -7,7 +7,7 @@
 //! Where the flows together ask for more than the account's rate, all intervals are stretched by the same factor.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -54,6 +54,8 @@ pub(super) struct Schedule {
     /// Places that a reload has emptied.
     free: Vec<u32>,
     queue: BinaryHeap<Reverse<Due>>,
+    /// Flows that have been due for longer than those in the queue, oldest first, but wait for [`Self::wake_all`].
+    parked: VecDeque<Due>,
     /// How many requests go out once per each interval: the demand is summed from it anew each time, so it cannot drift.
     demand: BTreeMap<Duration, u64>,
 }
@@ -67,6 +69,7 @@ impl Schedule {
             flows: Vec::new(),
             free: Vec::new(),
             queue: BinaryHeap::new(),
+            parked: VecDeque::new(),
             demand: BTreeMap::new(),
         }
     }
@@ -103,15 +106,9 @@ impl Schedule {
     }
 
     /// Takes over a new configuration: `wanted` are all flows with the intervals that they ask for from now on. Flows that stay keep
-    /// their place and their next poll, unless a new interval asks for an earlier one; new ones are due at once, and so is everything
-    /// where `all_at_once`. A poll under way of a flow that has gone comes back to nothing.
-    pub(super) fn replace(
-        &mut self,
-        wanted: impl IntoIterator<Item = (KeyId, Duration)>,
-        rate: f64,
-        all_at_once: bool,
-        now: Instant,
-    ) {
+    /// their place and their next poll, unless a new interval asks for an earlier one; new ones are due at once. A poll under way of a
+    /// flow that has gone comes back to nothing.
+    pub(super) fn replace(&mut self, wanted: impl IntoIterator<Item = (KeyId, Duration)>, rate: f64, now: Instant) {
         self.rate = rate;
         let wanted: Vec<_> = wanted.into_iter().collect();
         let mut new: HashMap<_, _> = wanted.iter().copied().collect();
@@ -140,12 +137,10 @@ impl Schedule {
         let queue = std::mem::take(&mut self.queue);
         let stays = queue.into_iter().filter_map(|Reverse(due)| {
             let flow = self.planned(due.slot)?;
-            let earlier = match () {
-                () if all_at_once => now,
-                () if changed.contains(&(due.slot.index as usize)) => {
-                    self.grid_point(now, stretched(flow.interval, self.stretch()), phase(due.slot))
-                }
-                () => due.at,
+            let earlier = if changed.contains(&(due.slot.index as usize)) {
+                self.grid_point(now, stretched(flow.interval, self.stretch()), phase(due.slot))
+            } else {
+                due.at
             };
             Some(Reverse(Due {
                 at: due.at.min(earlier),
@@ -175,15 +170,49 @@ impl Schedule {
         }
     }
 
-    /// The flow that has been due longest, or will be due first.
-    pub(super) fn peek(&self) -> Option<Due> {
-        self.queue.peek().map(|Reverse(due)| *due)
+    /// When the next flow is due that is not parked.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse(due)| due.at)
     }
 
-    /// Takes the flow of [`Self::peek`] out; it comes back by [`Self::again`].
-    pub(super) fn take(&mut self) -> Option<(Due, KeyId)> {
+    /// Sets the flow of [`Self::next_due`] aside; it comes back by [`Self::take`], or with all others.
+    pub(super) fn park(&mut self) -> Option<KeyId> {
         let Reverse(due) = self.queue.pop()?;
+        let key_id = self.planned(due.slot)?.key_id;
+        self.parked.push_back(due);
+        Some(key_id)
+    }
+
+    /// Makes every flow due now, the parked ones first.
+    pub(super) fn wake_all(&mut self, now: Instant) {
+        let parked = std::mem::take(&mut self.parked);
+        let queue = std::mem::take(&mut self.queue);
+        for mut due in parked.into_iter().chain(queue.into_iter().map(|Reverse(due)| due)) {
+            due.at = due.at.min(now);
+            self.put_back(due);
+        }
+    }
+
+    /// Takes the flow out that has been due longest, or will be due first; it comes back by [`Self::again`] or [`Self::put_back`].
+    pub(super) fn take(&mut self) -> Option<(Due, KeyId)> {
+        let due = match self.parked.pop_front() {
+            Some(due) => due,
+            None => self.queue.pop()?.0,
+        };
         Some((due, self.planned(due.slot)?.key_id))
+    }
+
+    /// Takes back a flow that has not been asked for after all: it is as due as it was.
+    pub(super) fn put_back(&mut self, due: Due) {
+        // A reload may have removed the flow meanwhile.
+        if self.planned(due.slot).is_some() {
+            self.queue.push(Reverse(due));
+        }
+    }
+
+    /// Whether no flow waits for its poll, parked or not.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.parked.is_empty()
     }
 
     /// Plans the next poll of a flow whose last one was due at `due` and has ended, with the interval that it asks for and the
@@ -268,7 +297,7 @@ mod tests {
     /// Polls for `duration` as if every answer came at once, and returns what was polled when.
     fn run(schedule: &mut Schedule, from: Instant, duration: Duration, interval: Duration) -> Vec<(Duration, u64)> {
         let mut polls = Vec::new();
-        while schedule.peek().is_some_and(|due| due.at <= from + duration) {
+        while schedule.next_due().is_some_and(|at| at <= from + duration) {
             let (due, key) = schedule.take().unwrap();
             polls.push((due.at - from, key.get()));
             schedule.again(due, interval, 1, due.at);
@@ -315,7 +344,7 @@ mod tests {
         let (mut schedule, now) = schedule(1, MINUTE, 5.0);
         let (due, _) = schedule.take().unwrap();
         schedule.again(due, MINUTE, 1, now + MINUTE * 7 + Duration::from_secs(1));
-        assert_eq!(schedule.peek().unwrap().at, now + MINUTE * 8);
+        assert_eq!(schedule.next_due().unwrap(), now + MINUTE * 8);
     }
 
     #[tokio::test(start_paused = true)]
@@ -356,12 +385,7 @@ mod tests {
         run(&mut schedule, now, MINUTE, MINUTE);
         let before: Vec<_> = schedule.queue.clone().into_sorted_vec();
         let later = now + MINUTE + MINUTE / 4;
-        schedule.replace(
-            [1, 3, 4].map(|key| (KeyId::new(key).unwrap(), MINUTE)),
-            5.0,
-            false,
-            later,
-        );
+        schedule.replace([1, 3, 4].map(|key| (KeyId::new(key).unwrap(), MINUTE)), 5.0, later);
         let of = |schedule: &Schedule, key: u64| {
             let due = schedule
                 .queue
@@ -384,20 +408,20 @@ mod tests {
     async fn a_shorter_interval_takes_effect_at_once_and_a_longer_one_after_the_next_poll() {
         let (mut schedule, now) = schedule(1, MINUTE * 60, 5.0);
         run(&mut schedule, now, MINUTE, MINUTE * 60);
-        schedule.replace([(KeyId::new(1).unwrap(), MINUTE)], 5.0, false, now + MINUTE);
-        assert!(schedule.peek().unwrap().at <= now + MINUTE * 2);
-        let before = schedule.peek().unwrap();
-        schedule.replace([(KeyId::new(1).unwrap(), MINUTE * 60)], 5.0, false, now + MINUTE);
-        assert_eq!(schedule.peek(), Some(before));
+        schedule.replace([(KeyId::new(1).unwrap(), MINUTE)], 5.0, now + MINUTE);
+        assert!(schedule.next_due().unwrap() <= now + MINUTE * 2);
+        let before = schedule.next_due().unwrap();
+        schedule.replace([(KeyId::new(1).unwrap(), MINUTE * 60)], 5.0, now + MINUTE);
+        assert_eq!(schedule.next_due(), Some(before));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_poll_under_way_of_a_flow_that_has_gone_comes_back_to_nothing() {
         let (mut schedule, now) = schedule(1, MINUTE, 5.0);
         let (due, key_id) = schedule.take().unwrap();
-        schedule.replace([], 5.0, false, now);
+        schedule.replace([], 5.0, now);
         // The same flow comes back before its old poll has ended: it must not be polled twice from then on.
-        schedule.replace([(key_id, MINUTE)], 5.0, false, now);
+        schedule.replace([(key_id, MINUTE)], 5.0, now);
         schedule.again(due, MINUTE, 1, now);
         assert_eq!(schedule.queue.len(), 1);
     }
@@ -407,7 +431,7 @@ mod tests {
         let (mut schedule, now) = schedule(10, MINUTE, 5.0);
         for round in 1..=1000 {
             let keys = (round..round + 10).map(|key| (KeyId::new(key).unwrap(), MINUTE));
-            schedule.replace(keys, 5.0, false, now);
+            schedule.replace(keys, 5.0, now);
         }
         assert_eq!((schedule.len(), schedule.queue.len()), (10, 10));
         assert!(schedule.flows.len() <= 20);
@@ -430,5 +454,24 @@ mod tests {
             };
             schedule.again(due, interval, 1, due.at);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parked_flows_take_turns_and_all_wake_at_once() {
+        let (mut schedule, now) = schedule(4, MINUTE, 5.0);
+        for _ in 0..3 {
+            schedule.park();
+        }
+        let mut taken = || {
+            let (due, key) = schedule.take().unwrap();
+            schedule.again(due, MINUTE, 1, now);
+            key.get()
+        };
+        assert_eq!([taken(), taken()], [1, 2]);
+        schedule.wake_all(now);
+        let woken: Vec<_> = std::iter::from_fn(|| schedule.take())
+            .map(|(due, key)| (due.at, key.get()))
+            .collect();
+        assert_eq!(woken, [1, 2, 3, 4].map(|key| (now, key)));
     }
 }

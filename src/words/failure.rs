@@ -14,7 +14,7 @@ pub struct Explanation {
 /// Explains why a flow cannot be fetched. The meanings of codes are the vendor's (vendor page, status codes).
 pub fn explain(reason: FailureReason) -> Explanation {
     let (meaning, cure) = match reason {
-        FailureReason::Blocked => (
+        FailureReason::Blocked { .. } => (
             "not asked: the vendor refuses this account, so it is asked only once a minute",
             "cure the account's own last error; asking resumes by itself within about a minute",
         ),
@@ -32,7 +32,7 @@ pub fn every_reason() -> impl Iterator<Item = FailureReason> {
     codes
         .map(FailureReason::Api)
         .chain(failures.map(FailureReason::Transport))
-        .chain([FailureReason::Blocked])
+        .chain([FailureReason::Blocked { tried: true }])
 }
 
 /// Explains a flow's status where it calls for somebody.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use laaffic_exporter::api::{Client, ClockOffset, Credentials, Error, FlowPage, Network};
+use laaffic_exporter::api::{Client, ClockOffset, CredentialPair, Error, FlowPage, Network};
 use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::config::{HttpClient, Secret, SecretReader, SecretSource, SecretUse};
+use laaffic_exporter::config::{HttpClient, Secret};
 use laaffic_exporter::model::KeyId;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -27,14 +27,9 @@ pub(crate) const GOOD: &str = r#"{"code":0,"msg":"success","data":{"keyId":12,"s
 
 /// A client for this upstream.
 pub(crate) fn client(base_url: &str, settings: &HttpClient, timeout: Duration) -> Client {
-    let reader = |text, usage| SecretReader::new(SecretSource::Value(Secret::new(text)), usage).unwrap();
     let base_url = base_url.parse().unwrap();
     Client::new(
         &base_url,
-        Credentials {
-            api_key: reader(API_KEY, SecretUse::Header),
-            api_secret: reader(API_SECRET, SecretUse::Signature),
-        },
         Arc::new(Network::new(&base_url, settings, timeout, 4).unwrap()),
         timeout,
         Arc::new(SystemClock),
@@ -44,8 +39,12 @@ pub(crate) fn client(base_url: &str, settings: &HttpClient, timeout: Duration) -
 /// Asks for flow 12.
 pub(crate) async fn ask(client: &Client) -> Result<FlowPage, Error> {
     let key_id = KeyId::new(12).unwrap();
+    let credentials = CredentialPair {
+        api_key: Secret::new(API_KEY),
+        api_secret: Secret::new(API_SECRET),
+    };
     client
-        .query_detail(key_id, None, ClockOffset::default(), Duration::MAX)
+        .query_detail(&credentials, key_id, None, ClockOffset::default(), Duration::MAX)
         .await
         .result
 }

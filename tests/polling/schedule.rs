@@ -126,3 +126,27 @@ async fn no_more_requests_at_once_than_allowed_and_polls_of_a_flow_never_overlap
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_new_max_concurrent_requests_holds_for_what_is_under_way_too() {
+    let setup = |max_concurrent_requests| Setup {
+        max_concurrent_requests,
+        poll_interval: Duration::from_secs(2),
+        ..Setup::new("main", (1..=12).map(still).collect())
+    };
+    let world = World::start(vec![setup(4)]);
+    everywhere(&world, FaultPlan::always(Fault::Delay { milliseconds: 4000 }));
+    for max_concurrent in [2, 4, 1, 3, 1] {
+        world.pass(Duration::from_secs(1)).await;
+        world.reload(&[setup(max_concurrent)]).await;
+        world.pass(Duration::from_secs(1)).await;
+        let counts = world.vendor.account_counts("main").unwrap();
+        assert!(counts.max_concurrent <= 4, "{} at once", counts.max_concurrent);
+    }
+    // What began before has ended; one at a time is left.
+    world.pass(Duration::from_secs(20)).await;
+    world.vendor.reset_counts();
+    world.pass(MINUTE).await;
+    let counts = world.vendor.account_counts("main").unwrap();
+    assert!(counts.max_concurrent <= 1 && counts.requests >= 14, "{counts:?}");
+}

@@ -1,6 +1,7 @@
 //! The exporter's inside between a played vendor and a clock that only tests move.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -91,6 +92,8 @@ pub(crate) struct Setup {
     pub(crate) poll_interval: Duration,
     pub(crate) rate_limit: f64,
     pub(crate) max_concurrent_requests: usize,
+    /// A folder with the key and the secret as files, where they are not in the configuration.
+    pub(crate) secrets: Option<PathBuf>,
 }
 
 impl Setup {
@@ -102,6 +105,7 @@ impl Setup {
             poll_interval: MINUTE,
             rate_limit: 1000.0,
             max_concurrent_requests: 50,
+            secrets: None,
         }
     }
 }
@@ -132,7 +136,7 @@ pub(crate) struct World {
     pub(crate) wire: Arc<Wire>,
     pub(crate) calendar: Arc<Calendar>,
     pub(crate) started: Instant,
-    store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     registry: prometheus_client::registry::Registry,
     clock: SharedClock,
     connect: Box<Connect>,
@@ -342,11 +346,15 @@ fn account(setup: &Setup) -> Account {
         labels: Box::default(),
         poll_interval: setup.poll_interval,
     };
+    let source = |name, value| match &setup.secrets {
+        Some(folder) => SecretSource::File(folder.join(name)),
+        None => SecretSource::Value(Secret::new(value)),
+    };
     Account {
         name: setup.name.into(),
         base_url: "http://vendor/v3".parse().unwrap(),
-        api_key: SecretSource::Value(Secret::new(played.api_key)),
-        api_secret: SecretSource::Value(Secret::new(played.api_secret)),
+        api_key: source("key", played.api_key),
+        api_secret: source("secret", played.api_secret),
         rate_limit: setup.rate_limit,
         max_concurrent_requests: setup.max_concurrent_requests,
         http_client: HttpClient::default(),

@@ -50,22 +50,12 @@ async fn no_type_prints_the_secret_it_holds() {
                 &SecretReader::new(source.clone(), SecretUse::Signature).unwrap(),
             );
         }
-        let reader = |source: &config::SecretSource| SecretReader::new(source.clone(), SecretUse::Header).unwrap();
-        let credentials = Credentials {
-            api_key: reader(&account.api_key),
-            api_secret: reader(&account.api_secret),
-        };
+        let credentials = Credentials::new(account.api_key.clone(), account.api_secret.clone()).unwrap();
         print(&mut outlets, &credentials);
         let patience = Duration::from_secs(1);
         let network = Network::new(&account.base_url, &account.http_client, patience, 1).unwrap();
         print(&mut outlets, &network);
-        let client = Client::new(
-            &account.base_url,
-            credentials,
-            Arc::new(network),
-            patience,
-            Arc::clone(&clock),
-        );
+        let client = Client::new(&account.base_url, Arc::new(network), patience, Arc::clone(&clock));
         print(&mut outlets, &client);
     }
     print(&mut outlets, &config);

@@ -122,9 +122,7 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
     };
     polled(15, Some(1), &[Status::InProgress], 1.25);
     tokio::time::advance(Duration::from_secs(600)).await;
-    store
-        .failed("main", key(15), FailureReason::Blocked, at(601.0))
-        .unwrap();
+    store.skipped("main", key(15), at(601.0)).unwrap();
 
     polled(12, Some(0), &[Status::Pending; 3], 602.0);
     polled(

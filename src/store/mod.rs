@@ -7,247 +7,30 @@
 //! paid by the first poll after it: that one copies the account's list of pointers (8 bytes a flow), since the snapshot still
 //! holds the old list.
 
+mod account;
+mod record;
+mod snapshot;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::model::{AccountName, CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Status};
-
-/// What the exporter knows of one flow. Immutable: a poll replaces it.
-#[derive(Debug, Clone)]
-pub struct FlowRecord {
-    /// What the configuration says.
-    pub info: Arc<FlowInfo>,
-    /// What the last good answer said, and when; `None` until the first success.
-    pub known: Option<Known>,
-    /// Why the last poll failed; `None` while the last poll succeeded or none has ended yet.
-    pub failure: Option<Failure>,
-    /// How often the flow was seen to enter each status. The first status that is seen is not an entry: nobody saw it begin.
-    pub transitions: CountByStatus,
-}
-
-/// The last good answer of a flow.
-#[derive(Debug, Clone, Copy)]
-pub struct Known {
-    /// What it said.
-    pub report: FlowReport,
-    /// When the present status was first seen.
-    pub status_since: SystemTime,
-    /// When the answer came, by the calendar.
-    pub at: SystemTime,
-    /// When the answer came, by the steady clock that ages are measured with.
-    pub instant: Instant,
-}
-
-/// A poll that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure {
-    /// Why.
-    pub reason: FailureReason,
-    /// When the first poll failed of those that have failed in a row since, whatever each one's reason; by the calendar.
-    pub since: SystemTime,
-}
-
-/// The last poll that failed for a reason of its own, of any flow of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastError {
-    /// Why; never [`FailureReason::Blocked`], which would hide what the account is blocked for.
-    pub reason: FailureReason,
-    /// When, by the calendar.
-    pub at: SystemTime,
-}
-
-impl FlowRecord {
-    fn new(info: Arc<FlowInfo>) -> Self {
-        Self {
-            info,
-            known: None,
-            failure: None,
-            transitions: CountByStatus::default(),
-        }
-    }
-
-    /// Whether the last fetch succeeded. False before the first.
-    pub fn up(&self) -> bool {
-        self.known.is_some() && self.failure.is_none()
-    }
-
-    /// Whether a poll of this flow has ended since the exporter started, well or badly.
-    pub fn tried(&self) -> bool {
-        self.known.is_some() || self.failure.is_some()
-    }
-
-    /// How often the flow is asked for while the account's budget suffices: its own interval, or the one for flows that are over.
-    pub fn base_interval(&self, terminal: Duration) -> Duration {
-        match self.known {
-            Some(known) if known.report.status.is_terminal() => self.info.poll_interval.max(terminal),
-            _ => self.info.poll_interval,
-        }
-    }
-}
-
-/// What is known of an account as a whole.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AccountState {
-    /// Requests per second that the configuration asks for ÷ the account's rate limit.
-    pub budget_ratio: f64,
-    /// Refused credentials or a refused address have stopped all polls but one probe a minute.
-    pub blocked: bool,
-    /// Upstream's clock minus ours in seconds, from its `Date` header; `None` until one was seen.
-    pub clock_skew_seconds: Option<f64>,
-    /// What went wrong last, whether or not it is over.
-    pub last_error: Option<LastError>,
-}
-
-impl AccountState {
-    const NEW: Self = Self {
-        budget_ratio: 0.0,
-        blocked: false,
-        clock_skew_seconds: None,
-        last_error: None,
-    };
-
-    /// By how much every interval of the account is stretched so that the rate limit holds; at least 1.
-    pub fn stretch(&self) -> f64 {
-        self.budget_ratio.max(1.0)
-    }
-
-    /// An interval that the configuration asks for, stretched so that the rate limit holds.
-    pub fn stretched(&self, interval: Duration) -> Duration {
-        stretched(interval, self.stretch())
-    }
-}
-
-/// An interval that is `stretch` times as long, but never longer than a century: times that far away cannot be reckoned with.
-pub fn stretched(interval: Duration, stretch: f64) -> Duration {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
-    Duration::try_from_secs_f64(interval.as_secs_f64() * stretch).map_or(CENTURY, |stretched| stretched.min(CENTURY))
-}
-
-/// One account with its flows.
-#[derive(Debug, Clone)]
-pub struct AccountFlows {
-    /// The account's name.
-    pub name: AccountName,
-    /// What is known of the account as a whole.
-    pub state: AccountState,
-    /// Its flows, sorted by key.
-    pub flows: Vec<Arc<FlowRecord>>,
-}
-
-impl AccountFlows {
-    /// A new account of which nothing is known yet; each key is taken once.
-    pub fn new(name: AccountName, infos: impl IntoIterator<Item = FlowInfo>) -> Self {
-        let mut flows: Vec<_> = infos
-            .into_iter()
-            .map(|info| Arc::new(FlowRecord::new(Arc::new(info))))
-            .collect();
-        flows.sort_unstable_by_key(|flow| flow.info.key_id);
-        flows.dedup_by_key(|flow| flow.info.key_id);
-        flows.shrink_to_fit();
-        Self {
-            name,
-            state: AccountState::NEW,
-            flows,
-        }
-    }
-
-    /// An account with one flow, as it is known.
-    pub fn of_record(name: AccountName, flow: Arc<FlowRecord>) -> Self {
-        Self {
-            name,
-            state: AccountState::NEW,
-            flows: vec![flow],
-        }
-    }
-
-    /// Takes over what was known before a reload, of the account and of each flow that stays.
-    fn inherit(&mut self, before: &Self) {
-        self.state = before.state;
-        for flow in &mut self.flows {
-            if let Some(known) = before.flow(flow.info.key_id) {
-                *flow = if known.info == flow.info {
-                    Arc::clone(known)
-                } else {
-                    Arc::new(FlowRecord {
-                        info: Arc::clone(&flow.info),
-                        ..FlowRecord::clone(known)
-                    })
-                };
-            }
-        }
-    }
-
-    /// The record of one flow.
-    pub fn flow(&self, key_id: KeyId) -> Option<&Arc<FlowRecord>> {
-        let index = self.flows.binary_search_by_key(&key_id, |flow| flow.info.key_id).ok()?;
-        self.flows.get(index)
-    }
-}
-
-/// The rules by which a state is judged, from the configuration.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// After this long without a success (or three intervals, if longer) a flow's state is not shown any more.
-    pub stale_after: Duration,
-    /// How often a flow that is over is still fetched, at least.
-    pub terminal_poll_interval: Duration,
-    /// How long one request may take.
-    pub request_timeout: Duration,
-}
-
-/// All accounts at one moment, sorted by name.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// The accounts.
-    pub accounts: Vec<Arc<AccountFlows>>,
-    /// The rules in force.
-    pub policy: Policy,
-    /// The moment that ages are measured against.
-    pub taken: Instant,
-    /// When the last poll of any flow ended, well or badly; when the store was made, before the first.
-    pub last_poll_ended: Instant,
-}
-
-impl Snapshot {
-    /// The interval in force for a flow: its own, stretched where the account's budget does not suffice.
-    pub fn poll_interval(&self, account: &AccountFlows, flow: &FlowRecord) -> Duration {
-        let base = flow.base_interval(self.policy.terminal_poll_interval);
-        account.state.stretched(base)
-    }
-
-    /// What is known of a flow, unless it is too old to be shown.
-    pub fn fresh<'f>(&self, account: &AccountFlows, flow: &'f FlowRecord) -> Option<&'f Known> {
-        let known = flow.known.as_ref()?;
-        let age = self.taken.saturating_duration_since(known.instant);
-        // A scrape asks this for every flow in most families, so the interval is worked out only where it decides.
-        (age <= self.policy.stale_after || age <= self.poll_interval(account, flow) * 3).then_some(known)
-    }
-
-    /// The account's flows by present status; a flow whose state is not known, or not any more, counts as unknown.
-    pub fn count_by_status(&self, account: &AccountFlows) -> CountByStatus {
-        let mut counts = CountByStatus::default();
-        for flow in &account.flows {
-            counts.add(
-                self.fresh(account, flow)
-                    .map_or(Status::Unknown(None), |known| known.report.status),
-            );
-        }
-        counts
-    }
-}
+pub use self::account::{AccountFlows, AccountState, BLOCKED_TRY_INTERVAL, LastError, stretched};
+pub use self::record::{Failure, FlowRecord, Known};
+pub use self::snapshot::{Policy, Snapshot};
+use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Status};
 
 /// What a poll changed, for the one log line that it may deserve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Change {
+    /// The flow.
+    pub flow: Arc<FlowInfo>,
     /// The record before.
     pub previous_status: Option<Status>,
     /// Why the poll before failed, if it did.
     pub previous_failure: Option<FailureReason>,
-    /// Whether a poll of this flow had ended before.
-    pub first: bool,
 }
 
 /// The store itself. Shared; the poller writes, everybody else takes snapshots.
@@ -332,36 +115,75 @@ impl Store {
 
     /// Takes a good answer in. `None` where the flow is not tracked (any more).
     pub fn succeeded(&self, account: &str, key_id: KeyId, report: FlowReport, at: SystemTime) -> Option<Change> {
-        let instant = Instant::now();
-        self.replace(account, key_id, |flow, _| {
-            let before = flow.known.map(|known| known.report.status);
-            let entered = before.is_some_and(|before| before.index() != report.status.index());
-            if entered {
-                flow.transitions.add(report.status);
-            }
-            let status_since = match flow.known {
-                Some(known) if !entered => known.status_since,
-                _ => at,
-            };
-            flow.failure = None;
-            flow.known = Some(Known {
-                report,
-                status_since,
-                at,
-                instant,
-            });
-        })
+        self.replace(account, key_id, |flow, _| flow.succeeded(report, at, true))
     }
 
     /// Takes a failed poll in: what was known stays. `None` where the flow is not tracked (any more).
     pub fn failed(&self, account: &str, key_id: KeyId, reason: FailureReason, at: SystemTime) -> Option<Change> {
         self.replace(account, key_id, |flow, account| {
-            let since = flow.failure.map_or(at, |before| before.since);
-            flow.failure = Some(Failure { reason, since });
-            if reason != FailureReason::Blocked {
-                account.last_error = Some(LastError { reason, at });
-            }
+            flow.failed(reason, at);
+            account.last_error = Some(LastError { reason, at });
         })
+    }
+
+    /// Takes in that a flow was not asked for because its account is blocked. `None` where it is not tracked (any more).
+    pub fn skipped(&self, account: &str, key_id: KeyId, at: SystemTime) -> Option<Change> {
+        self.lock().replace(account, key_id, |flow, _| {
+            let tried = flow.tried();
+            flow.failed(FailureReason::Blocked { tried }, at);
+        })
+    }
+
+    /// What a fetch out of turn brought, as a snapshot of the one flow: with the configuration, the counts and the interval in force of
+    /// a flow that is tracked, but of its state only what the fetch itself says. A flow that is not tracked has `poll_interval`.
+    pub fn probed(
+        &self,
+        account: &str,
+        key_id: KeyId,
+        poll_interval: Duration,
+        result: Result<FlowReport, FailureReason>,
+        at: SystemTime,
+    ) -> Snapshot {
+        let running = self.snapshot();
+        let tracked = running.accounts.iter().find(|running| *running.name == *account);
+        let record = tracked.and_then(|account| Some((account, account.flow(key_id)?)));
+        let mut flow = match record {
+            Some((account, record)) => {
+                let poll_interval = running.poll_interval(account, record);
+                let info = FlowInfo::clone(&record.info);
+                FlowRecord {
+                    info: Arc::new(FlowInfo { poll_interval, ..info }),
+                    ..FlowRecord::clone(record)
+                }
+            }
+            None => FlowRecord::new(Arc::new(FlowInfo {
+                key_id,
+                name: None,
+                labels: Box::default(),
+                poll_interval,
+            })),
+        };
+        match result {
+            Ok(report) => flow.succeeded(report, at, false),
+            Err(reason) => {
+                flow.known = None;
+                flow.failed(reason, at);
+            }
+        }
+        let account = AccountFlows {
+            name: tracked.map_or_else(|| account.into(), |tracked| tracked.name.clone()),
+            state: AccountState::NEW,
+            flows: vec![Arc::new(flow)],
+        };
+        Snapshot {
+            accounts: vec![Arc::new(account)],
+            // The interval is in force already: what the answer says does not stretch it.
+            policy: Policy {
+                terminal_poll_interval: Duration::ZERO,
+                ..running.policy
+            },
+            ..running
+        }
     }
 
     /// Changes what is known of an account as a whole.
@@ -375,6 +197,7 @@ impl Store {
         }
     }
 
+    /// Takes in that a poll has ended.
     fn replace(
         &self,
         account: &str,
@@ -383,20 +206,7 @@ impl Store {
     ) -> Option<Change> {
         let mut inner = self.lock();
         inner.last_poll_ended = Instant::now();
-        let account = inner.accounts.get_mut(account)?;
-        let index = account
-            .flows
-            .binary_search_by_key(&key_id, |flow| flow.info.key_id)
-            .ok()?;
-        let AccountFlows { flows, state, .. } = Arc::make_mut(account);
-        let slot = flows.get_mut(index)?;
-        let change = Change {
-            previous_status: slot.known.map(|known| known.report.status),
-            previous_failure: slot.failure.map(|failure| failure.reason),
-            first: !slot.tried(),
-        };
-        update(Arc::make_mut(slot), state);
-        Some(change)
+        inner.replace(account, key_id, update)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -405,10 +215,34 @@ impl Store {
     }
 }
 
+impl Inner {
+    fn replace(
+        &mut self,
+        account: &str,
+        key_id: KeyId,
+        update: impl FnOnce(&mut FlowRecord, &mut AccountState),
+    ) -> Option<Change> {
+        let account = self.accounts.get_mut(account)?;
+        let index = account
+            .flows
+            .binary_search_by_key(&key_id, |flow| flow.info.key_id)
+            .ok()?;
+        let AccountFlows { flows, state, .. } = Arc::make_mut(account);
+        let slot = flows.get_mut(index)?;
+        let change = Change {
+            flow: Arc::clone(&slot.info),
+            previous_status: slot.known.map(|known| known.report.status),
+            previous_failure: slot.failure.map(|failure| failure.reason),
+        };
+        update(Arc::make_mut(slot), state);
+        Some(change)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RecallType;
+    use crate::model::{CountByStatus, RecallType};
 
     const POLICY: Policy = Policy {
         stale_after: Duration::from_secs(300),
@@ -485,7 +319,7 @@ mod tests {
         store
             .succeeded("main", key(12), report(Status::Pending), at(1))
             .unwrap();
-        let change = store.failed("main", key(12), FailureReason::Blocked, at(2)).unwrap();
+        let change = store.skipped("main", key(12), at(2)).unwrap();
         assert_eq!(change.previous_status, Some(Status::Pending));
         let failed = flow(&store, 12);
         assert!(!failed.up());
@@ -501,9 +335,12 @@ mod tests {
         let store = store();
         let refused = FailureReason::Api(crate::model::ApiCode::AUTHENTICATION_ERROR);
         store.failed("main", key(12), refused, at(2)).unwrap();
-        store.failed("main", key(12), FailureReason::Blocked, at(5)).unwrap();
+        store.skipped("main", key(12), at(5)).unwrap();
         let failure = flow(&store, 12).failure.unwrap();
-        assert_eq!((failure.reason, failure.since), (FailureReason::Blocked, at(2)));
+        assert_eq!(
+            (failure.reason, failure.since),
+            (FailureReason::Blocked { tried: true }, at(2))
+        );
         let last_error = store.snapshot().accounts[0].state.last_error;
         assert_eq!(
             last_error,
@@ -517,6 +354,23 @@ mod tests {
             .unwrap();
         store.failed("main", key(12), refused, at(9)).unwrap();
         assert_eq!(flow(&store, 12).failure.unwrap().since, at(9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flow_that_was_only_skipped_was_not_tried() {
+        let store = store();
+        let timeout = FailureReason::Transport(crate::model::Outcome::Timeout);
+        store.failed("main", key(7), timeout, at(1)).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let ended = store.snapshot().last_poll_ended;
+        for number in [7, 12] {
+            store.skipped("main", key(number), at(2)).unwrap();
+            store.skipped("main", key(number), at(3)).unwrap();
+        }
+        assert!(flow(&store, 7).tried() && !flow(&store, 12).tried());
+        assert_eq!(store.snapshot().last_poll_ended, ended, "no poll has ended");
+        store.failed("main", key(12), timeout, at(4)).unwrap();
+        assert!(flow(&store, 12).tried());
     }
 
     #[tokio::test(start_paused = true)]
@@ -563,8 +417,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_tracked_is_not_taken_in() {
-        assert_eq!(store().failed("main", key(99), FailureReason::Blocked, at(1)), None);
-        assert_eq!(store().failed("other", key(12), FailureReason::Blocked, at(1)), None);
+        assert_eq!(store().skipped("main", key(99), at(1)), None);
+        assert_eq!(store().skipped("other", key(12), at(1)), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! One log line per event that matters: an account's first answer, each change of a flow's status, each new kind of failure and its
 //! end. Never one per poll.
 //!
-//! A failure that strikes many flows alike (the upstream is down) is one event of the account, told when the first flow is struck
+//! A failure that strikes many flows alike (the vendor is down) is one event of the account, told when the first flow is struck
 //! and when the last has recovered. A failure that concerns the flow alone (the vendor does not know it) is told for each flow.
 
 use std::collections::HashMap;
@@ -9,17 +9,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::Error;
-use crate::model::{AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, Status};
+use crate::api::{ClockOffset, Error};
+use crate::model::{AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, KeyId, Status};
 use crate::store::Change;
 
 /// What was told of an account so far.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct EventLog {
     account: AccountName,
     answered: bool,
-    /// Told when it begins and when it ends; in between, probes and flows that are not asked for are no news.
-    blocked: bool,
     failing: HashMap<&'static str, Failing>,
 }
 
@@ -30,25 +28,25 @@ struct Failing {
     since: Instant,
 }
 
-impl Journal {
+impl EventLog {
     pub(super) fn new(account: AccountName) -> Self {
         Self {
             account,
             answered: false,
-            blocked: false,
             failing: HashMap::new(),
         }
     }
 
-    /// A poll succeeded.
-    pub(super) fn succeeded(&mut self, flow: &FlowInfo, report: &FlowReport, change: Change, now: Instant) {
+    /// A poll succeeded. While the account is `blocked` it is no news why flows do not fail any more: they are not asked.
+    pub(super) fn succeeded(&mut self, change: &Change, report: &FlowReport, blocked: bool) {
+        let flow = &*change.flow;
         let account = &*self.account;
         if !self.answered {
             self.answered = true;
-            tracing::info!(account, key_id = %flow.key_id, "first answer from the upstream");
+            tracing::info!(account, key_id = %flow.key_id, "first answer from the vendor");
         }
         if let Some(reason) = change.previous_failure {
-            self.recovered(flow, reason, now);
+            self.recovered(flow, reason, blocked);
         }
         let account = &*self.account;
         let status = Shown(report.status);
@@ -69,20 +67,14 @@ impl Journal {
         }
     }
 
-    /// A poll failed; `error` is `None` where nothing was asked because the account is blocked.
-    pub(super) fn failed(
-        &mut self,
-        flow: &FlowInfo,
-        reason: FailureReason,
-        error: Option<&Error>,
-        change: Change,
-        now: Instant,
-    ) {
+    /// A poll failed, or was not made because the account is `blocked`: then `error` is `None`, and the block itself was told.
+    pub(super) fn failed(&mut self, change: &Change, reason: FailureReason, error: Option<&Error>, blocked: bool) {
+        let flow = &*change.flow;
         if change.previous_failure.map(FailureReason::label) == Some(reason.label()) {
             return;
         }
         if let Some(before) = change.previous_failure {
-            self.recovered(flow, before, now);
+            self.recovered(flow, before, blocked);
         }
         let account = &*self.account;
         let detail = error.map(ToString::to_string).unwrap_or_default();
@@ -94,11 +86,11 @@ impl Journal {
         let failing = self.failing.entry(reason.label()).or_insert(Failing {
             flows: 0,
             most: 0,
-            since: now,
+            since: Instant::now(),
         });
         failing.flows += 1;
         failing.most = failing.most.max(failing.flows);
-        if failing.flows == 1 && !self.blocked {
+        if failing.flows == 1 && !blocked {
             tracing::warn!(account, first_key_id = %flow.key_id, name, reason = reason.label(), detail, "polls fail");
         } else {
             tracing::debug!(account, key_id = %flow.key_id, name, reason = reason.label(), detail, "poll failed");
@@ -106,11 +98,11 @@ impl Journal {
     }
 
     /// A flow does not fail for this reason any more.
-    fn recovered(&mut self, flow: &FlowInfo, reason: FailureReason, now: Instant) {
+    fn recovered(&mut self, flow: &FlowInfo, reason: FailureReason, blocked: bool) {
         let account = &*self.account;
         let name = flow.name.as_deref();
         if concerns_one_flow(reason) {
-            if self.blocked {
+            if blocked {
                 return; // It is not asked for any more, which is no recovery.
             }
             tracing::info!(account, key_id = %flow.key_id, name, reason = reason.label(), "flow is not refused for this reason any more");
@@ -121,10 +113,10 @@ impl Journal {
         };
         failing.flows = failing.flows.saturating_sub(1);
         if failing.flows == 0 {
-            let lasted_seconds = now.saturating_duration_since(failing.since).as_secs();
+            let lasted_seconds = failing.since.elapsed().as_secs();
             let flows = failing.most;
             self.failing.remove(reason.label());
-            if !self.blocked && reason != FailureReason::Blocked {
+            if !blocked && !matches!(reason, FailureReason::Blocked { .. }) {
                 tracing::info!(
                     account,
                     reason = reason.label(),
@@ -137,31 +129,58 @@ impl Journal {
     }
 
     /// The vendor refuses us; polling stops.
-    pub(super) fn blocked(&mut self, reason: FailureReason) {
-        self.blocked = true;
+    pub(super) fn blocked(&self, reason: FailureReason) {
         tracing::error!(
             account = &*self.account,
             reason = reason.label(),
-            "the upstream refuses this account: polling stops but for one probe a minute; check its key, secret and IP allow list"
+            "the vendor refuses this account: polling stops but for one probe a minute; check its key, secret and IP allow list"
         );
     }
 
     /// The vendor accepts us again.
-    pub(super) fn resumed(&mut self, after: Duration) {
-        self.blocked = false;
+    pub(super) fn resumed(&self, after: Duration) {
         tracing::info!(
             account = &*self.account,
             after_seconds = after.as_secs(),
-            "the upstream accepts this account again: polling resumes"
+            "the vendor accepts this account again: polling resumes"
         );
     }
 
-    /// A new configuration was loaded while the vendor refused us: it deserves a try.
-    pub(super) fn unblocked(&mut self) {
-        self.blocked = false;
+    /// The configuration or the credentials changed while the vendor refused us: they deserve a try.
+    pub(super) fn unblocked(&self) {
         tracing::info!(
             account = &*self.account,
-            "the account was blocked: with the new configuration it is asked again"
+            "the account was blocked: with its new configuration or credentials it is asked again"
+        );
+    }
+
+    /// Requests are signed with another clock from now on.
+    pub(super) fn clock(&self, offset: ClockOffset) {
+        let account = &*self.account;
+        if offset == ClockOffset::default() {
+            tracing::info!(
+                account,
+                "the clock of this host agrees with the vendor's again; requests are signed with it"
+            );
+        } else {
+            tracing::warn!(
+                account,
+                offset_seconds = offset.seconds(),
+                "the clock of this host is off: requests are signed with the time of the vendor; check NTP on this host"
+            );
+        }
+    }
+
+    /// The configuration asks for more than the rate allows: the arithmetic and the cures.
+    pub(super) fn over_budget(&self, flows: usize, ratio: f64, rate_limit: f64) {
+        let asked = ratio * rate_limit;
+        tracing::warn!(
+            account = &*self.account,
+            flows,
+            asked_per_second = asked,
+            rate_limit,
+            "the intervals ask for more requests than rate_limit allows: every interval is {ratio:.2} times as long as configured; \
+             raise rate_limit to {asked:.1}, or make the intervals {ratio:.2} times as long"
         );
     }
 
@@ -176,26 +195,26 @@ impl Journal {
     }
 
     /// A poll ended in a bug of ours.
-    pub(super) fn panicked(&self, flow: &FlowInfo) {
-        tracing::error!(account = &*self.account, key_id = %flow.key_id, "a poll ended in a bug; the flow is polled again at its next turn");
+    pub(super) fn panicked(&self, key_id: KeyId) {
+        tracing::error!(account = &*self.account, %key_id, "a poll ended in a bug; the flow is polled again at its next turn");
     }
 
     /// An answer spoke of another flow than the one asked for.
-    pub(super) fn foreign(&self, flow: &FlowInfo, answered: i64) {
-        tracing::warn!(account = &*self.account, key_id = %flow.key_id, answered, "the answer names another keyId than asked for");
+    pub(super) fn foreign(&self, key_id: KeyId, answered: i64) {
+        tracing::warn!(account = &*self.account, %key_id, answered, "the answer names another keyId than asked for");
     }
 
-    /// An upstream repeats its first page of nodes whatever page is asked for.
-    pub(super) fn ignores_paging(&self, flow: &FlowInfo) {
-        tracing::info!(account = &*self.account, key_id = %flow.key_id, "the upstream hands out no further pages of nodes; not asking for them for an hour");
+    /// The vendor repeats its first page of nodes whatever page is asked for.
+    pub(super) fn ignores_paging(&self, key_id: KeyId) {
+        tracing::info!(account = &*self.account, %key_id, "the vendor hands out no further pages of nodes; not asking for them for an hour");
     }
 }
 
-/// Whether a failure says something of this flow only, not of the way to the upstream.
+/// Whether a failure says something of this flow only, not of the way to the vendor.
 fn concerns_one_flow(reason: FailureReason) -> bool {
     match reason {
         FailureReason::Api(code) => code == ApiCode::PARAMETER_EXCEPTION || !ApiCode::DOCUMENTED.contains(&code),
-        FailureReason::Transport(_) | FailureReason::Blocked => false,
+        FailureReason::Transport(_) | FailureReason::Blocked { .. } => false,
     }
 }
 

@@ -1,0 +1,110 @@
+//! How to reach the task of an account, and what it can be asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Client, Credentials, Error};
+use crate::model::{AccountName, FailureReason, FlowReport, KeyId};
+use crate::store::FlowRecord;
+
+/// What the configuration says of an account, ready for use. Its flows are those that the store tracks.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) account: AccountName,
+    pub(super) client: Client,
+    pub(super) credentials: Credentials,
+    pub(super) rate_limit: f64,
+    pub(super) max_concurrent_requests: usize,
+    pub(super) terminal_poll_interval: Duration,
+}
+
+/// A new configuration for an account that goes on.
+#[derive(Debug)]
+pub(super) struct Update {
+    pub(super) settings: Settings,
+    /// Flows that are not polled any more, as they were last known.
+    pub(super) gone: Vec<Arc<FlowRecord>>,
+}
+
+/// What an account is asked to do.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Go on with a new configuration.
+    Update(Box<Update>),
+    /// Fetch one flow for somebody who waits for it.
+    Fetch(ProbeRequest),
+}
+
+/// One flow out of turn.
+#[derive(Debug)]
+pub(super) struct ProbeRequest {
+    pub(super) key_id: KeyId,
+    /// Everything must have ended by then.
+    pub(super) deadline: Instant,
+    pub(super) reply: oneshot::Sender<Reply>,
+}
+
+/// What became of a [`ProbeRequest`].
+pub(super) type Reply = Result<FlowReport, ProbeFailure>;
+
+/// Why a probe brought nothing.
+#[derive(Debug)]
+pub struct ProbeFailure {
+    /// The reason, as metrics tell it.
+    pub reason: FailureReason,
+    /// What went wrong in the system's or the protocol's words, where something did; no part of an answer.
+    pub error: Option<String>,
+}
+
+impl From<Error> for ProbeFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            reason: error.reason(),
+            error: Some(error.to_string()),
+        }
+    }
+}
+
+impl From<FailureReason> for ProbeFailure {
+    fn from(reason: FailureReason) -> Self {
+        Self { reason, error: None }
+    }
+}
+
+/// The way to the task of one account.
+#[derive(Debug, Clone)]
+pub(super) struct Handle {
+    pub(super) messages: mpsc::UnboundedSender<Message>,
+    pub(super) stop: CancellationToken,
+}
+
+/// The accounts that are polled at present.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Handles(Arc<Mutex<HashMap<AccountName, Handle>>>);
+
+impl Handles {
+    /// Looks an account up.
+    pub(super) fn get(&self, account: &str) -> Option<Handle> {
+        self.lock().get(account).cloned()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> HashMap<AccountName, Handle> {
+        self.lock().clone()
+    }
+
+    /// Puts others in their place.
+    pub(super) fn replace(&self, handles: HashMap<AccountName, Handle>) {
+        *self.lock() = handles;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountName, Handle>> {
+        // It is replaced as a whole, so it is sound even after a panic elsewhere.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,92 @@
+//! A configuration made ready for polling.
+
+use std::sync::Arc;
+
+use super::error::PollError;
+use super::handle::Settings;
+use crate::api::{Client, ClientError, Credentials, Network, Transport};
+use crate::clock::SharedClock;
+use crate::config::{Account, Config};
+use crate::model::FlowInfo;
+use crate::store::Policy;
+
+/// A configuration in the form that polling needs: everything that can fail has been done.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) policy: Policy,
+    /// The configuration itself, without the flows: those are in the store.
+    pub(super) config: Arc<Config>,
+    pub(super) accounts: Vec<(Settings, Vec<FlowInfo>)>,
+}
+
+impl Plan {
+    /// Prepares a configuration, each account's client over the transport that `connect` makes for it.
+    ///
+    /// # Errors
+    /// If an account's secrets, TLS files or proxy cannot be used.
+    pub fn new(mut config: Config, clock: &SharedClock, connect: &Connect) -> Result<Self, PollError> {
+        let policy = Policy {
+            stale_after: config.stale_after,
+            terminal_poll_interval: config.terminal_poll_interval,
+            request_timeout: config.request_timeout,
+        };
+        // Moved, not copied: the copies' memory would not come back when the configuration goes.
+        let flows: Vec<_> = config
+            .accounts
+            .iter_mut()
+            .map(|account| std::mem::take(&mut account.flows))
+            .collect();
+        let prepare = |(account, infos): (&Account, Vec<FlowInfo>)| {
+            let settings = settings(account, &config, clock, connect).map_err(|source| PollError::Client {
+                account: account.name.clone(),
+                source,
+            })?;
+            Ok((settings, infos))
+        };
+        Ok(Self {
+            policy,
+            accounts: config
+                .accounts
+                .iter()
+                .zip(flows)
+                .map(prepare)
+                .collect::<Result<_, _>>()?,
+            config: Arc::new(config),
+        })
+    }
+}
+
+fn settings(
+    account: &Account,
+    config: &Config,
+    clock: &SharedClock,
+    connect: &Connect,
+) -> Result<Settings, ClientError> {
+    let credentials = Credentials::new(account.api_key.clone(), account.api_secret.clone())?;
+    let transport = connect(account, config)?;
+    Ok(Settings {
+        account: account.name.clone(),
+        client: Client::new(&account.base_url, transport, config.request_timeout, Arc::clone(clock)),
+        credentials,
+        rate_limit: account.rate_limit,
+        max_concurrent_requests: account.max_concurrent_requests,
+        terminal_poll_interval: config.terminal_poll_interval,
+    })
+}
+
+/// Makes the transport of one account; the network's is [`over_network`].
+pub type Connect = dyn Fn(&Account, &Config) -> Result<Arc<dyn Transport>, ClientError> + Send + Sync;
+
+/// Reaches the vendor as the account's `http_client` says.
+///
+/// # Errors
+/// If the TLS files or the proxy cannot be used.
+pub fn over_network(account: &Account, config: &Config) -> Result<Arc<dyn Transport>, ClientError> {
+    let network = Network::new(
+        &account.base_url,
+        &account.http_client,
+        config.request_timeout,
+        account.max_concurrent_requests,
+    )?;
+    Ok(Arc::new(network))
+}

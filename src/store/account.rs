@@ -1,0 +1,109 @@
+//! What is known of one account, with its flows.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::record::FlowRecord;
+use crate::model::{AccountName, FailureReason, FlowInfo, KeyId};
+
+/// How often an account is tried that the vendor refuses: soon enough to see the repair, too seldom to be a nuisance.
+pub const BLOCKED_TRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The last poll that failed for a reason of its own, of any flow of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastError {
+    /// Why; never [`FailureReason::Blocked`], which would hide what the account is blocked for.
+    pub reason: FailureReason,
+    /// When, by the calendar.
+    pub at: SystemTime,
+}
+
+/// What is known of an account as a whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AccountState {
+    /// Requests per second that the configuration asks for ÷ the account's rate limit.
+    pub budget_ratio: f64,
+    /// Refused credentials or a refused address have stopped all polls but one probe a minute.
+    pub blocked: bool,
+    /// The vendor's clock minus ours in seconds, from its `Date` header; `None` until one was seen.
+    pub clock_skew_seconds: Option<f64>,
+    /// What went wrong last, whether or not it is over.
+    pub last_error: Option<LastError>,
+}
+
+impl AccountState {
+    pub(super) const NEW: Self = Self {
+        budget_ratio: 0.0,
+        blocked: false,
+        clock_skew_seconds: None,
+        last_error: None,
+    };
+
+    /// By how much every interval of the account is stretched so that the rate limit holds; at least 1.
+    pub fn stretch(&self) -> f64 {
+        self.budget_ratio.max(1.0)
+    }
+
+    /// An interval that the configuration asks for, stretched so that the rate limit holds.
+    pub fn stretched(&self, interval: Duration) -> Duration {
+        stretched(interval, self.stretch())
+    }
+}
+
+/// An interval that is `stretch` times as long, but never longer than a century: times that far away cannot be reckoned with.
+pub fn stretched(interval: Duration, stretch: f64) -> Duration {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    Duration::try_from_secs_f64(interval.as_secs_f64() * stretch).map_or(CENTURY, |stretched| stretched.min(CENTURY))
+}
+
+/// One account with its flows.
+#[derive(Debug, Clone)]
+pub struct AccountFlows {
+    /// The account's name.
+    pub name: AccountName,
+    /// What is known of the account as a whole.
+    pub state: AccountState,
+    /// Its flows, sorted by key.
+    pub flows: Vec<Arc<FlowRecord>>,
+}
+
+impl AccountFlows {
+    /// A new account of which nothing is known yet; each key is taken once.
+    pub fn new(name: AccountName, infos: impl IntoIterator<Item = FlowInfo>) -> Self {
+        let mut flows: Vec<_> = infos
+            .into_iter()
+            .map(|info| Arc::new(FlowRecord::new(Arc::new(info))))
+            .collect();
+        flows.sort_unstable_by_key(|flow| flow.info.key_id);
+        flows.dedup_by_key(|flow| flow.info.key_id);
+        flows.shrink_to_fit();
+        Self {
+            name,
+            state: AccountState::NEW,
+            flows,
+        }
+    }
+
+    /// Takes over what was known before a reload, of the account and of each flow that stays.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        self.state = before.state;
+        for flow in &mut self.flows {
+            if let Some(known) = before.flow(flow.info.key_id) {
+                *flow = if known.info == flow.info {
+                    Arc::clone(known)
+                } else {
+                    Arc::new(FlowRecord {
+                        info: Arc::clone(&flow.info),
+                        ..FlowRecord::clone(known)
+                    })
+                };
+            }
+        }
+    }
+
+    /// The record of one flow.
+    pub fn flow(&self, key_id: KeyId) -> Option<&Arc<FlowRecord>> {
+        let index = self.flows.binary_search_by_key(&key_id, |flow| flow.info.key_id).ok()?;
+        self.flows.get(index)
+    }
+}

@@ -1,0 +1,62 @@
+//! All accounts at one moment, and how their state is judged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::account::AccountFlows;
+use super::record::{FlowRecord, Known};
+use crate::model::{CountByStatus, Status};
+
+/// The rules by which a state is judged, from the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// After this long without a success (or three intervals, if longer) a flow's state is not shown any more.
+    pub stale_after: Duration,
+    /// How often a flow that is over is still fetched, at least.
+    pub terminal_poll_interval: Duration,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+}
+
+/// All accounts at one moment, sorted by name.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The accounts.
+    pub accounts: Vec<Arc<AccountFlows>>,
+    /// The rules in force.
+    pub policy: Policy,
+    /// The moment that ages are measured against.
+    pub taken: Instant,
+    /// When the last poll of any flow ended, well or badly; when the store was made, before the first.
+    pub last_poll_ended: Instant,
+}
+
+impl Snapshot {
+    /// The interval in force for a flow: its own, stretched where the account's budget does not suffice.
+    pub fn poll_interval(&self, account: &AccountFlows, flow: &FlowRecord) -> Duration {
+        let base = flow.base_interval(self.policy.terminal_poll_interval);
+        account.state.stretched(base)
+    }
+
+    /// What is known of a flow, unless it is too old to be shown.
+    pub fn fresh<'f>(&self, account: &AccountFlows, flow: &'f FlowRecord) -> Option<&'f Known> {
+        let known = flow.known.as_ref()?;
+        let age = self.taken.saturating_duration_since(known.instant);
+        // A scrape asks this for every flow in most families, so the interval is worked out only where it decides.
+        (age <= self.policy.stale_after || age <= self.poll_interval(account, flow) * 3).then_some(known)
+    }
+
+    /// The account's flows by present status; a flow whose state is not known, or not any more, counts as unknown.
+    pub fn count_by_status(&self, account: &AccountFlows) -> CountByStatus {
+        let mut counts = CountByStatus::default();
+        for flow in &account.flows {
+            counts.add(
+                self.fresh(account, flow)
+                    .map_or(Status::Unknown(None), |known| known.report.status),
+            );
+        }
+        counts
+    }
+}

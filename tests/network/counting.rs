@@ -90,7 +90,7 @@ async fn one_round(accounts: Vec<config::Account>) -> BTreeMap<String, ByOutcome
     let poller = Poller::new(plan, Arc::clone(&store), Arc::clone(&activity), clock);
     let stop = CancellationToken::new();
     let polling = tokio::spawn(poller.run(stop.clone()));
-    tokio::time::timeout(AMPLE * 2, all_tried(&store)).await.unwrap();
+    tokio::time::timeout(AMPLE * 2, first_round_over(&store)).await.unwrap();
     stop.cancel();
     polling.await.unwrap().unwrap();
 
@@ -100,14 +100,14 @@ async fn one_round(accounts: Vec<config::Account>) -> BTreeMap<String, ByOutcome
     requests(&String::from_utf8(text).unwrap())
 }
 
-/// Looks now and then whether the first poll of every flow has ended.
-async fn all_tried(store: &Store) {
+/// Looks now and then whether the first poll of every flow has ended, or was skipped because the account is refused.
+async fn first_round_over(store: &Store) {
     let mut looks = tokio::time::interval(Duration::from_millis(10));
     loop {
         looks.tick().await;
         let snapshot = store.snapshot();
         let mut flows = snapshot.accounts.iter().flat_map(|account| &account.flows);
-        if flows.all(|flow| flow.tried()) {
+        if flows.all(|flow| flow.known.is_some() || flow.failure.is_some()) {
             return;
         }
     }

@@ -67,7 +67,7 @@ async fn a_configured_flow_keeps_what_the_exporter_saw_of_it() {
 async fn a_failure_is_told_with_its_reason() {
     let world = world(1000.0).await;
     let (probed, samples) = probe(&world, 99).await;
-    assert!(!probed.result.is_ok());
+    assert!(probed.result.is_err());
     assert_eq!(samples.get("laaffic_probe_success"), Some(0.0));
     assert_eq!(samples.error(99).as_deref(), Some("parameter_exception"));
     assert_eq!(samples.flow("up", 99), Some(0.0));
@@ -86,7 +86,7 @@ async fn nobody_waits_longer_than_he_will() {
     everywhere(&world, FaultPlan::always(Fault::NeverAnswers));
     let started = Instant::now();
     let (probed, samples) = probe(&world, 7).await;
-    assert!(!probed.result.is_ok());
+    assert!(probed.result.is_err());
     assert_eq!(samples.error(7).as_deref(), Some("timeout"));
     assert!(
         started.elapsed() <= TIMEOUT + Duration::from_millis(2),
@@ -109,7 +109,7 @@ async fn probes_go_through_the_accounts_limits() {
         "{sent} requests in {seconds} s at 1 a second"
     );
     assert!(
-        answers.iter().any(|(probed, _)| !probed.result.is_ok()),
+        answers.iter().any(|(probed, _)| probed.result.is_err()),
         "30 probes do not fit into 9 s"
     );
     assert!(answers.iter().filter(|(probed, _)| probed.result.is_ok()).count() >= 7);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use exporter_toolkit::web_config::LiveWebConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,6 @@ use crate::shutdown;
 use crate::store::{Policy, Store};
 use crate::systemd;
 use crate::web;
-use crate::web::config::LiveWebConfig;
 use crate::web::flows::{self, Flows};
 use crate::web::guard::Guard;
 use crate::web::health::{self, Health};

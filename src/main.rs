@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use exporter_toolkit::web_config;
 use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
@@ -13,7 +14,6 @@ use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::listen::listen;
 use laaffic_exporter::reload::ConfigFile;
-use laaffic_exporter::web::config as web_config;
 use laaffic_exporter::{build_info, config, demo, logging, query, shutdown, systemd};
 use tokio::net::TcpListener;
 
@@ -123,7 +123,7 @@ fn load(arguments: &ConfigArgs) -> Result<config::Config> {
 fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
     let mut file = ConfigFile::new(&arguments.file);
     let config = file.load()?;
-    file.warn_of_open_files(&config);
+    file.warn(&config);
     if let Some(file) = &web.config_file {
         web_config::load(file)?;
     }
@@ -145,7 +145,7 @@ async fn export(arguments: &ConfigArgs, web: &WebArgs, clock: SharedClock) -> Re
     );
     let mut file = ConfigFile::new(&arguments.file);
     let config = file.load()?;
-    file.warn_of_open_files(&config);
+    file.warn(&config);
     let listeners = listeners(web)?;
     let reloads = Reloads {
         file,

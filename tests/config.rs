@@ -119,15 +119,15 @@ fn problems_can_be_told_one_by_one() {
 #[test]
 fn what_is_left_out_has_the_documented_default() {
     let config = good("minimal");
-    assert_eq!(config.terminal_poll_interval, Duration::from_secs(15 * 60));
-    assert_eq!(config.request_timeout, Duration::from_secs(10));
-    assert_eq!(config.stale_after, Duration::from_secs(5 * 60));
+    assert_eq!(config.global.terminal_poll_interval.get(), Duration::from_secs(15 * 60));
+    assert_eq!(config.global.request_timeout.get(), Duration::from_secs(10));
+    assert_eq!(config.global.stale_after.get(), Duration::from_secs(5 * 60));
     let [account] = config.accounts.as_slice() else {
         panic!("{config:?}");
     };
-    assert_eq!(account.rate_limit, 5.0);
-    assert_eq!(account.max_concurrent_requests, 4);
-    assert_eq!(account.http_client, config::HttpClient::default());
+    assert_eq!(account.settings.rate_limit.get(), 5.0);
+    assert_eq!(account.settings.max_concurrent_requests.get(), 4);
+    assert_eq!(account.settings.http_client, config::HttpClient::default());
     assert!(account.flows.is_empty());
     assert_eq!(flow(&good("aliases"), 0, 0).poll_interval, Duration::from_secs(60));
 }
@@ -135,9 +135,9 @@ fn what_is_left_out_has_the_documented_default() {
 #[test]
 fn what_is_given_is_taken() {
     let config = good("full");
-    assert_eq!(config.terminal_poll_interval, Duration::from_secs(30 * 60));
-    assert_eq!(config.request_timeout, Duration::from_millis(1500));
-    assert_eq!(config.stale_after, Duration::from_secs(10));
+    assert_eq!(config.global.terminal_poll_interval.get(), Duration::from_secs(30 * 60));
+    assert_eq!(config.global.request_timeout.get(), Duration::from_millis(1500));
+    assert_eq!(config.global.stale_after.get(), Duration::from_secs(10));
     let account = &config.accounts[0];
     assert_eq!(&*account.name, "quotes \" and \\ and\nlines");
     assert_eq!(account.base_url.as_str(), "http://127.0.0.1:8080/v3");
@@ -147,12 +147,12 @@ fn what_is_given_is_taken() {
     );
     assert_eq!(secret(&account.api_key), "from-the-file");
     assert_eq!(secret(&account.api_secret), "from-the-environment");
-    assert_eq!(account.rate_limit, 0.5);
-    assert_eq!(account.max_concurrent_requests, 1);
-    let proxy = account.http_client.proxy_url.as_ref().unwrap();
+    assert_eq!(account.settings.rate_limit.get(), 0.5);
+    assert_eq!(account.settings.max_concurrent_requests.get(), 1);
+    let proxy = account.settings.http_client.proxy_url.as_ref().unwrap();
     assert_eq!(proxy.expose(), "socks5://user:hunter2@proxy:1080");
     let certificate = Some(PathBuf::from("tests/fixtures/config/certificate.txt"));
-    let tls = &account.http_client.tls;
+    let tls = &account.settings.http_client.tls;
     assert_eq!(
         (&tls.ca_file, &tls.cert_file, &tls.key_file),
         (&certificate, &certificate, &certificate)
@@ -180,7 +180,7 @@ fn a_default_further_down_in_the_file_counts() {
 #[test]
 fn a_key_without_a_value_is_as_good_as_absent() {
     let config = good("keys_without_values");
-    assert_eq!(config.accounts[0].rate_limit, 5.0);
+    assert_eq!(config.accounts[0].settings.rate_limit.get(), 5.0);
     let flow = flow(&config, 0, 0);
     assert_eq!((flow.name.as_deref(), labels(flow).len()), (None, 0));
     assert_eq!(flow.poll_interval, Duration::from_secs(60));
@@ -279,7 +279,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(content in any::<Vec<u8>>()) {
-        let _ = config::parse_bytes(&content, Path::new("config.yaml"), &env);
+        let _ = config::parse(&content, Path::new("config.yaml"), &env);
     }
 
     #[test]

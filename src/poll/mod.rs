@@ -111,9 +111,9 @@ impl Plan {
     /// If an account's secrets, TLS files or proxy cannot be used.
     pub fn new(mut config: Config, clock: &SharedClock, connect: &Connect) -> Result<Self, PollError> {
         let policy = Policy {
-            stale_after: config.stale_after,
-            terminal_poll_interval: config.terminal_poll_interval,
-            request_timeout: config.request_timeout,
+            stale_after: config.global.stale_after.get(),
+            terminal_poll_interval: config.global.terminal_poll_interval.get(),
+            request_timeout: config.global.request_timeout.get(),
         };
         // Moved, not copied: the copies' memory would not come back when the configuration goes.
         let flows: Vec<_> = config
@@ -129,9 +129,9 @@ impl Plan {
             let settings = Settings {
                 account: account.name.clone(),
                 client,
-                rate_limit: account.rate_limit,
-                max_concurrent_requests: account.max_concurrent_requests,
-                terminal_poll_interval: config.terminal_poll_interval,
+                rate_limit: account.settings.rate_limit.get(),
+                max_concurrent_requests: account.settings.most_concurrent(),
+                terminal_poll_interval: config.global.terminal_poll_interval.get(),
             };
             Ok((settings, infos))
         };
@@ -304,9 +304,9 @@ pub type Connect = dyn Fn(&Account, &Config) -> Result<Arc<dyn Transport>, Clien
 pub fn over_network(account: &Account, config: &Config) -> Result<Arc<dyn Transport>, ClientError> {
     let network = Network::new(
         &account.base_url,
-        &account.http_client,
-        config.request_timeout,
-        account.max_concurrent_requests,
+        &account.settings.http_client,
+        config.global.request_timeout.get(),
+        account.settings.most_concurrent(),
     )?;
     Ok(Arc::new(network))
 }
@@ -321,7 +321,7 @@ fn client(account: &Account, config: &Config, clock: &SharedClock, connect: &Con
         &account.base_url,
         credentials,
         transport,
-        config.request_timeout,
+        config.global.request_timeout.get(),
         Arc::clone(clock),
     ))
 }

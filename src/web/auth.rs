@@ -12,13 +12,12 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use exporter_toolkit::web_config::{ORDINARY_COST, PasswordHash, Users};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use rand::random;
 use ring::hmac;
 use tokio::sync::Semaphore;
-
-use super::config::{ORDINARY_COST, PasswordHash, Users};
 
 /// Credentials that are remembered, right ones and wrong ones each.
 const REMEMBERED: usize = 100;
@@ -322,9 +321,10 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_dear_hash_holds_up_nobody_else() {
-        let mut users = users(&[("al", 4), ("bob", 4)]);
-        let dear = users.hash("bob").unwrap().0.expose().replace("$04$", "$15$");
-        users.insert("bob", dear.parse().unwrap());
+        let cheap = users(&[("al", 4), ("bob", 4)]);
+        let hash = |user| cheap.hash(user).unwrap().0.clone();
+        let dear = hash("bob").expose().replace("$04$", "$15$").parse().unwrap();
+        let users = Users::new([("al".to_owned(), hash("al")), ("bob".to_owned(), dear)].into());
         let passwords = Passwords::new();
         let mut bob = Box::pin(passwords.check(&users, credential("bob", "wrong"), HERE));
         assert!(bob.as_mut().now_or_never().is_none());

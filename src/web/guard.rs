@@ -16,8 +16,8 @@ use governor::{Quota, RateLimiter};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::{Credential, Passwords, Verdict};
-use super::config::{Current, LiveWebConfig, RateLimit, WebConfig};
 use crate::clock::SteadyClock;
+use exporter_toolkit::web_config::{Current, LiveWebConfig, RateLimit, WebConfig};
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, SteadyClock, NoOpMiddleware<Nanos>>;
 

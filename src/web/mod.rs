@@ -6,7 +6,6 @@
 //! - [`server`]: connections, with TLS or without
 //! - [`guard`]: what every request passes: rate limit, password, headers
 //! - `auth`: passwords, checked at a bounded cost
-//! - [`config`]: the web-config file
 //! - [`health`]: `/-/healthy` and `/-/ready`
 //! - [`lifecycle`][]: `/-/reload`
 //! - [`probe`]: one flow fetched now
@@ -21,7 +20,6 @@
 pub mod assets;
 mod auth;
 pub mod body;
-pub mod config;
 mod connections;
 pub mod flows;
 pub mod guard;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use exporter_toolkit::web_config;
 use laaffic_exporter::config::{self, HttpConfig};
-use laaffic_exporter::web::config as web_config;
 
 const SECRET: &str = "hunter2";
 

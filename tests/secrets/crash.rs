@@ -10,9 +10,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use clap::Parser as _;
+use exporter_toolkit::web_config::LiveWebConfig;
 use laaffic_exporter::cli::Cli;
 use laaffic_exporter::logging;
-use laaffic_exporter::web::config::LiveWebConfig;
 use laaffic_exporter::web::guard::Guard;
 
 use crate::marks::{Needles, Outlets, marked};

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporter_toolkit::web_config::{LiveWebConfig, PasswordHash};
 use laaffic_exporter::api::{Client, Credentials, Network};
 use laaffic_exporter::app::{App, Reloads, WebOptions};
 use laaffic_exporter::clock::{SharedClock, SystemClock};
 use laaffic_exporter::config::{self, Config, HttpConfig, LoadError, SecretReader, SecretUse};
 use laaffic_exporter::poll::{self, Plan};
 use laaffic_exporter::reload::ConfigFile;
-use laaffic_exporter::web::config::{LiveWebConfig, PasswordHash};
 
 use crate::broken::broken;
 use crate::marks::Outlets;
@@ -42,7 +42,7 @@ async fn no_type_prints_the_secret_it_holds() {
     let config = load(&path).unwrap();
     for account in &config.accounts {
         print(&mut outlets, account);
-        print(&mut outlets, &account.http_client);
+        print(&mut outlets, &account.settings.http_client);
         for source in [&account.api_key, &account.api_secret] {
             print(&mut outlets, source);
             print(
@@ -57,7 +57,7 @@ async fn no_type_prints_the_secret_it_holds() {
         };
         print(&mut outlets, &credentials);
         let patience = Duration::from_secs(1);
-        let network = Network::new(&account.base_url, &account.http_client, patience, 1).unwrap();
+        let network = Network::new(&account.base_url, &account.settings.http_client, patience, 1).unwrap();
         print(&mut outlets, &network);
         let client = Client::new(
             &account.base_url,
@@ -109,7 +109,7 @@ async fn no_type_prints_the_secret_it_holds() {
 
     for (_, content) in broken(&world.config()) {
         // Only what the network would find out is not refused here.
-        if let Err(error) = config::parse_bytes(&content, &path, &|_| Some("x".to_owned())) {
+        if let Err(error) = config::parse(&content, &path, &|_| Some("x".to_owned())) {
             outlets.add("a refusal", error.to_string());
             print(&mut outlets, &error);
         }

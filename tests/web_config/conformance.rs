@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use laaffic_exporter::web::config;
+use exporter_toolkit::web_config as config;
 
 use crate::pki::self_signed;
 use crate::world::Folder;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use exporter_toolkit::web_config::LiveWebConfig;
 use laaffic_exporter::config::LoadError;
 use laaffic_exporter::web;
-use laaffic_exporter::web::config::LiveWebConfig;
 use laaffic_exporter::web::guard::Guard;
 use laaffic_exporter::web::server::Server;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, StatusCode};

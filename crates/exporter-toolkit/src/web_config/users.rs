@@ -9,7 +9,7 @@ use std::sync::Arc;
 const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
 
 /// Hashes up to this cost are ordinary: about a second of one core.
-pub(in crate::web) const ORDINARY_COST: u32 = 14;
+pub const ORDINARY_COST: u32 = 14;
 
 /// The 22 characters of a salt and the 31 of a hash. The hash belongs to no password that anybody knows.
 const FAKE: &str = "Mx0ksLvRoXrIuAX4DYNPcugwJGmqdB/GUxDrQCZzkQUfE6NW9Ltpu";
@@ -23,12 +23,12 @@ pub struct PasswordHash {
 
 impl PasswordHash {
     /// The hash as it is written: for computing only, never for a message.
-    pub(in crate::web) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.text
     }
 
     /// Two to this power rounds are computed.
-    pub(in crate::web) fn cost(&self) -> u32 {
+    pub fn cost(&self) -> u32 {
         self.cost
     }
 
@@ -83,7 +83,8 @@ pub struct Users {
 }
 
 impl Users {
-    pub(in crate::web) fn new(hashes: BTreeMap<String, PasswordHash>) -> Self {
+    /// These users with these hashes.
+    pub fn new(hashes: BTreeMap<String, PasswordHash>) -> Self {
         // An unknown name costs as much as most known ones do, and not what the dearest hash of all costs: that is the one that an
         // operator made dear for a single user.
         let costs = || hashes.values().map(PasswordHash::cost);
@@ -95,18 +96,13 @@ impl Users {
         Self { hashes, fake }
     }
 
-    #[cfg(test)]
-    pub(in crate::web) fn insert(&mut self, user: &str, hash: PasswordHash) {
-        self.hashes.insert(user.to_owned(), hash);
-    }
-
     /// Whether no password is needed.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
     /// What to compare this user's password with, and whether there is such a user.
-    pub(in crate::web) fn hash(&self, user: &str) -> Option<(&PasswordHash, bool)> {
+    pub fn hash(&self, user: &str) -> Option<(&PasswordHash, bool)> {
         match self.hashes.get(user) {
             Some(hash) => Some((hash, true)),
             None => self.fake.as_ref().map(|fake| (fake, false)),

@@ -78,7 +78,6 @@ async fn end(simulator: Simulator) -> io::Result<()> {
 fn demo_config(base_url: &str) -> Result<Config> {
     let file = serde_yaml::to_string(&demo_file(base_url))?;
     let mut config = config::parse(file, Path::new("the demo's configuration"), &|_| None)?;
-    config.global.request_timeout = Interval::default();
     config.global.stale_after = Interval::new(Duration::from_secs(60)).unwrap_or_default();
     Ok(config)
 }
@@ -173,7 +172,7 @@ fn demo_file(base_url: &str) -> serde_json::Value {
         })
     };
     json!({
-        "global": {"poll_interval": "1s", "terminal_poll_interval": "5s", "request_timeout": "1s"},
+        "global": {"poll_interval": "1s", "terminal_poll_interval": "5s"},
         "accounts": demo_accounts().iter().map(account).collect::<Vec<_>>(),
     })
 }

@@ -66,7 +66,7 @@ fn an_unknown_key_is_named_with_its_place() {
         ),
         (
             "basic_auth_users:\n  al:\n",
-            "web.yaml:2:6: basic_auth_users.al: there is nothing where there should be a text; write one value after the colon",
+            "web.yaml:2:5: basic_auth_users.al: there is nothing where there should be a text; write one value after the colon",
         ),
         (
             "basic_auth_users: {al:hunter2: x}\n",

@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// The configuration of laaffic-exporter.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "laaffic-exporter"))]
 #[serde(default)]
 pub struct File {
     /// How all flows are fetched.
     pub global: Global,
     /// One entry per LAAFFIC account; at least one.
-    #[cfg_attr(test, schemars(required, length(min = 1)))]
+    #[cfg_attr(test, schemars(length(min = 1), extend("x-required" = true)))]
     pub accounts: Option<Vec<Account>>,
 }
 
@@ -44,14 +44,14 @@ pub struct Global {
 
 /// One account: a base URL, credentials, limits and the flows to poll.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("allOf" = json_schema::one_source_each())))]
 #[serde(default)]
 pub struct Account {
     /// The value of the `account` label; every account needs its own.
-    #[cfg_attr(test, schemars(required))]
+    #[cfg_attr(test, schemars(extend("x-required" = true)))]
     pub name: Option<Filled>,
     /// What the API's paths hang off: http or https, without a query.
-    #[cfg_attr(test, schemars(required))]
+    #[cfg_attr(test, schemars(extend("x-required" = true)))]
     pub base_url: Option<String>,
     /// The key itself. Exactly one of `api_key`, `api_key_file` and `api_key_env` must be given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[serde(default)]
 pub struct Flow {
     /// The task's keyId.
-    #[cfg_attr(test, schemars(required))]
+    #[cfg_attr(test, schemars(extend("x-required" = true)))]
     pub key_id: Option<KeyNumber>,
     /// A name to show to people, instead of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -286,6 +286,15 @@ mod json_schema {
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
     use super::{Labels, Rate, TAKEN_LABELS};
+
+    /// Of the keys for one secret there must be exactly one.
+    pub(super) fn one_source_each() -> serde_json::Value {
+        let one_of = |secret: &str| {
+            let keys = ["", "_file", "_env"].map(|end| serde_json::json!({"required": [format!("{secret}{end}")]}));
+            serde_json::json!({"oneOf": keys})
+        };
+        [one_of("api_key"), one_of("api_secret")].into_iter().collect()
+    }
 
     impl JsonSchema for Rate {
         fn schema_name() -> Cow<'static, str> {

@@ -42,7 +42,7 @@ struct TlsKeys {
     insecure_skip_verify: bool,
 }
 
-/// TLS towards a server; once it is checked, paths are absolute or relative to the working directory.
+/// TLS towards a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -95,7 +95,7 @@ impl HttpConfig {
 }
 
 impl ClientTls {
-    /// Makes paths what they lead to and checks them; `at` is the block.
+    /// Checks the block at `at`. Its paths become what they lead to: absolute, or relative to the working directory.
     pub fn check(&mut self, at: &Path<'_>, around: &Surroundings<'_>, rules: &mut Rules) {
         around.readable(&mut self.ca_file, &at.key("ca_file"), rules);
         around.readable(&mut self.cert_file, &at.key("cert_file"), rules);

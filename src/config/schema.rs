@@ -289,8 +289,10 @@ mod json_schema {
 
     /// Of the keys for one secret there must be exactly one.
     pub(super) fn one_source_each() -> serde_json::Value {
+        let given =
+            |key: String| serde_json::json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}});
         let one_of = |secret: &str| {
-            let keys = ["", "_file", "_env"].map(|end| serde_json::json!({"required": [format!("{secret}{end}")]}));
+            let keys = ["", "_file", "_env"].map(|end| given(format!("{secret}{end}")));
             serde_json::json!({"oneOf": keys})
         };
         [one_of("api_key"), one_of("api_secret")].into_iter().collect()

@@ -212,6 +212,53 @@ fn an_alias_is_what_it_stands_for() {
 }
 
 #[test]
+fn what_is_hardly_meant_so_is_warned_of_where_it_is() {
+    let text = "\
+global: { poll_interval: 5s }
+accounts:
+  - name: a
+    base_url: https://h/v3/voice/recallFlow/queryDetail/
+    api_key: $API_KEY
+    api_secret: ${hunter2}
+    flows:
+      - { key_id: 1, poll_interval: 1m }
+      - { key_id: 2, poll_interval: 9s }
+      - { key_id: 3, poll_interval: 9s }
+";
+    let told = |text: &str| -> Vec<String> {
+        let config = config::parse(text, Path::new("f"), &env).unwrap();
+        config
+            .warnings
+            .iter()
+            .map(|warning| warning.told_of(Path::new("f")))
+            .collect()
+    };
+    let reference = "this looks like a variable's name, and is taken as the secret itself";
+    assert_eq!(
+        told(text),
+        [
+            "f:1:9: global.request_timeout: is longer than poll_interval, so a slow answer holds up the next poll; shorten it".to_owned(),
+            "f:4:15: accounts[0].base_url: ends in the path of a call, which is added to it for each call; \
+             write it like https://api.laaffic.com/v3"
+                .to_owned(),
+            format!("f:5:14: accounts[0].api_key: {reference}; use api_key_env"),
+            format!("f:6:17: accounts[0].api_secret: {reference}; use api_secret_env"),
+            "f:9:38: accounts[0].flows[1].poll_interval: is shorter than request_timeout, so a slow answer holds up the next poll; \
+             lengthen it"
+                .to_owned(),
+        ]
+    );
+    let minimal = fs::read_to_string(Path::new(FOLDER).join("minimal.ok.yaml")).unwrap();
+    assert_eq!(
+        told(&minimal),
+        ["f:2:3: accounts: no account has a flow, so nothing is polled; list flows, or ask for single ones at /probe"]
+    );
+    let good = format!("{minimal}    flows: [key_id: 1]\nglobal: {{ request_timeout: 1m }}\n");
+    assert_eq!(told(&good), [""; 0]);
+    assert_eq!(told(&good.replace("1m", "61s")).len(), 1);
+}
+
+#[test]
 fn the_example_loads_when_its_comments_are_followed() {
     let folder = tempfile::tempdir().unwrap();
     let example = folder.path().join("config.yaml");

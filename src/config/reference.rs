@@ -8,13 +8,9 @@ use std::fs;
 use std::path::Path;
 
 use exporter_toolkit::yaml;
-use serde::de::value::Error;
-use serde::de::{Deserialize, Deserializer, Visitor};
-use serde::forward_to_deserialize_any;
 use serde_json::{Value, json};
 
-use super::schema::{Account, File, Flow, Global};
-use super::{ClientTls, HttpClient};
+use super::schema::{File, TAKEN_LABELS};
 
 const SCHEMA: &str = "docs/config.schema.json";
 const REFERENCE: &str = "docs/configuration.md";
@@ -51,16 +47,13 @@ fn visit(schema: &mut Value) {
     if let Some(Value::Object(properties)) = object.get_mut("properties") {
         let mut required = Vec::new();
         for (key, property) in properties {
-            match property
-                .as_object_mut()
-                .and_then(|property| property.remove("x-required"))
-            {
-                Some(_) => {
-                    required.push(Value::from(key.as_str()));
-                    property.as_object_mut().map(|property| property.remove("default"));
-                }
-                None => allow_nothing(property),
+            let object = property.as_object_mut().unwrap();
+            let is_required = object.remove("x-required").is_some();
+            if is_required {
+                required.push(Value::from(key.as_str()));
+                object.remove("default");
             }
+            widen(property, is_required);
         }
         object.insert("required".to_owned(), required.into());
         object.insert("additionalProperties".to_owned(), Value::Bool(false));
@@ -70,45 +63,65 @@ fn visit(schema: &mut Value) {
     }
 }
 
-/// As an optional text is in a schema already.
-fn allow_nothing(property: &mut Value) {
-    if let Some(block) = property.as_object_mut().and_then(|property| property.remove("$ref")) {
-        property["anyOf"] = json!([{"$ref": block}, {"type": "null"}]);
-    }
-    let Some(kinds) = property.get_mut("type") else {
+/// Every scalar is taken as a text where one belongs, and nothing as not given.
+fn widen(schema: &mut Value, is_required: bool) {
+    let Value::Object(object) = schema else {
         return;
     };
-    let mut all = match kinds.take() {
-        Value::Array(all) => all,
-        one => vec![one],
-    };
-    if !all.iter().any(|kind| kind == "null") {
-        all.push("null".into());
+    if let (Some(block), false) = (object.get("$ref").cloned(), is_required) {
+        object.remove("$ref");
+        object.insert("anyOf".to_owned(), json!([{"$ref": block}, {"type": "null"}]));
     }
-    *kinds = all.into();
+    if let Some(kinds) = object.get("type").cloned() {
+        let mut all = kinds.as_array().cloned().unwrap_or_else(|| vec![kinds]);
+        if all.contains(&json!("string")) && !object.contains_key("title") {
+            all.extend([json!("number"), json!("boolean")]);
+        }
+        if is_required {
+            all.retain(|kind| kind != "null");
+        } else if !all.contains(&json!("null")) {
+            all.push("null".into());
+        }
+        object.insert("type".to_owned(), all.into());
+    }
+    if let Some(entries) = object.get_mut("additionalProperties") {
+        widen(entries, false);
+    }
+}
+
+/// Of the keys for one secret there must be exactly one.
+pub(super) fn one_source_each() -> Value {
+    let given = |key: String| json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}});
+    let keys = |secret: &str| ["", "_file", "_env"].map(|end| given(format!("{secret}{end}")));
+    let one_of = |secret| json!({"oneOf": keys(secret)});
+    json!([one_of("api_key"), one_of("api_secret")])
+}
+
+pub(super) fn label_names() -> Value {
+    json!({"pattern": "^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$", "not": {"enum": TAKEN_LABELS}})
 }
 
 /// The page: a table for each block, in the order of the file.
 fn reference(schema: &Value) -> String {
     let blocks = [
-        ("", "", fields::<File>()),
-        ("global", "Global", fields::<Global>()),
-        ("accounts[]", "Account", fields::<Account>()),
-        ("accounts[].http_client", "HttpClient", fields::<HttpClient>()),
-        ("accounts[].http_client.tls_config", "ClientTls", fields::<ClientTls>()),
-        ("accounts[].flows[]", "Flow", fields::<Flow>()),
+        ("", "File"),
+        ("global", "Global"),
+        ("accounts[]", "Account"),
+        ("accounts[].http_client", "HttpClient"),
+        ("accounts[].http_client.tls_config", "ClientTls"),
+        ("accounts[].flows[]", "Flow"),
     ];
     let definitions = &schema["$defs"];
     assert_eq!(blocks.len(), definitions.as_object().unwrap().len() + 1);
     let mut page = INTRODUCTION.to_owned();
-    for (path, name, fields) in blocks {
+    for (path, name) in blocks {
         let block = definitions.get(name).unwrap_or(schema);
         if !path.is_empty() {
             write!(page, "\n## {path}\n\n{}\n", description(block)).unwrap();
         }
         page.push_str("\n| key | kind | default | what it is |\n|---|---|---|---|\n");
         let required = block["required"].as_array().unwrap();
-        for key in fields {
+        for key in in_order(block, name) {
             let property = &block["properties"][key];
             let default = match &property["default"] {
                 _ if required.iter().any(|required| required == key) => "must be given".to_owned(),
@@ -161,35 +174,22 @@ fn description(schema: &Value) -> String {
 }
 
 /// The keys of a block in the order of its struct, which a schema does not keep.
-fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
-    struct Fields<'f>(&'f mut &'static [&'static str]);
-
-    impl<'de> Deserializer<'de> for Fields<'_> {
-        type Error = Error;
-
-        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
-            Err(serde::de::Error::custom("only structs have fields"))
-        }
-
-        fn deserialize_struct<V: Visitor<'de>>(
-            self,
-            _: &'static str,
-            fields: &'static [&'static str],
-            visitor: V,
-        ) -> Result<V::Value, Error> {
-            *self.0 = fields;
-            self.deserialize_any(visitor)
-        }
-
-        forward_to_deserialize_any! {
-            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
-            seq tuple tuple_struct map enum identifier ignored_any
-        }
-    }
-
-    let mut fields = &[][..];
-    assert!(T::deserialize(Fields(&mut fields)).is_err());
-    fields
+fn in_order<'b>(block: &'b Value, name: &str) -> Vec<&'b str> {
+    let sources = ["src/config/schema.rs", "crates/exporter-toolkit/src/http_config.rs"];
+    let sources = sources.map(|path| fs::read_to_string(path).unwrap()).concat();
+    let (_, source) = sources.split_once(&format!("pub struct {name} {{")).unwrap();
+    let place = |key: &str| {
+        let written = [format!("pub {key}:"), format!("rename = \"{key}\"")];
+        written.iter().filter_map(|written| source.find(written)).min()
+    };
+    let mut keys: Vec<_> = block["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_by_key(|key| place(key));
+    keys
 }
 
 fn compare(path: &str, made: &str) {

@@ -4,15 +4,13 @@
 //! `docs/config.schema.json` are made from this file. A key without a value counts as not given.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use exporter_toolkit::duration::Interval;
 use exporter_toolkit::http_config::ClientTls;
 use exporter_toolkit::secret::Secret;
-use exporter_toolkit::yaml::{Filled, Leaf, Whole, lenient, number_in_words, whole_key};
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use exporter_toolkit::yaml::{Filled, Leaf, Pairs, Whole, lenient, number_in_words, whole_key};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The configuration of laaffic-exporter.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -44,7 +42,7 @@ pub struct Global {
 
 /// One account: a base URL, credentials, limits and the flows to poll.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("allOf" = json_schema::one_source_each())))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("allOf" = super::reference::one_source_each())))]
 #[serde(default)]
 pub struct Account {
     /// The value of the `account` label; every account needs its own.
@@ -138,6 +136,7 @@ pub type KeyNumber = Whole<1, { i64::MAX.unsigned_abs() }, 1>;
 
 /// Requests per second.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline, extend("minimum" = Self::SLOWEST, "maximum" = Self::FASTEST)))]
 #[serde(transparent)]
 pub struct Rate(f64);
 
@@ -195,7 +194,11 @@ impl<'de> Deserialize<'de> for Rate {
 
 /// Labels by name, sorted. In memory of just their size: there are some in very many flows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels(pub Box<[(Box<str>, Box<str>)]>);
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
+pub struct Labels(
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>", extend("propertyNames" = super::reference::label_names())))]
+    pub Box<[(Box<str>, Box<str>)]>,
+);
 
 impl Labels {
     fn is_empty(&self) -> bool {
@@ -205,28 +208,13 @@ impl Labels {
 
 impl<'de> Deserialize<'de> for Labels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Mapping;
-
-        impl<'de> Visitor<'de> for Mapping {
-            type Value = Labels;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("labels")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-                let mut labels = Vec::new();
-                while let Some((LabelName(name), value)) = map.next_entry::<_, Option<Box<str>>>()? {
-                    // As in Prometheus, a label without a value is no label.
-                    labels.extend(value.map(|value| (name, value)));
-                }
-                labels.sort_unstable();
-                // A shrunken vector would leave a gap behind that nothing else fits.
-                Ok(Labels(labels.drain(..).collect()))
-            }
-        }
-
-        deserializer.deserialize_map(Mapping)
+        let Pairs(pairs) = Pairs::<LabelName, Option<Box<str>>>::deserialize(deserializer)?;
+        // As in Prometheus, a label without a value is no label.
+        let labels = pairs.into_iter().filter_map(|(name, value)| Some((name.0, value?)));
+        let mut labels: Vec<_> = labels.collect();
+        labels.sort_unstable();
+        // A shrunken vector would leave a gap behind that nothing else fits.
+        Ok(Self(labels.drain(..).collect()))
     }
 }
 
@@ -238,7 +226,7 @@ impl Serialize for Labels {
 }
 
 /// Labels that the metrics carry already, that Prometheus adds to every target, or that mean something in its text format.
-const TAKEN_LABELS: [&str; 9] = [
+pub(super) const TAKEN_LABELS: [&str; 9] = [
     "account",
     "key_id",
     "name",
@@ -276,60 +264,5 @@ impl Leaf for LabelName {
 impl<'de> Deserialize<'de> for LabelName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         lenient(deserializer)
-    }
-}
-
-#[cfg(test)]
-mod json_schema {
-    use std::borrow::Cow;
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
-    use super::{Labels, Rate, TAKEN_LABELS};
-
-    /// Of the keys for one secret there must be exactly one.
-    pub(super) fn one_source_each() -> serde_json::Value {
-        let given =
-            |key: String| serde_json::json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}});
-        let one_of = |secret: &str| {
-            let keys = ["", "_file", "_env"].map(|end| given(format!("{secret}{end}")));
-            serde_json::json!({"oneOf": keys})
-        };
-        [one_of("api_key"), one_of("api_secret")].into_iter().collect()
-    }
-
-    impl JsonSchema for Rate {
-        fn schema_name() -> Cow<'static, str> {
-            "Rate".into()
-        }
-
-        fn inline_schema() -> bool {
-            true
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({"type": "number", "minimum": Rate::SLOWEST, "maximum": Rate::FASTEST})
-        }
-    }
-
-    impl JsonSchema for Labels {
-        fn schema_name() -> Cow<'static, str> {
-            "Labels".into()
-        }
-
-        fn inline_schema() -> bool {
-            true
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({
-                "type": "object",
-                "propertyNames": {
-                    "pattern": "^([a-zA-Z]|_[a-zA-Z0-9]|_$)[a-zA-Z0-9_]*$",
-                    "not": {"enum": TAKEN_LABELS}
-                },
-                "additionalProperties": {"type": ["string", "number", "boolean", "null"]}
-            })
-        }
     }
 }

@@ -104,7 +104,15 @@ impl fmt::Display for PrometheusDuration {
 
 /// A duration of a configuration file, longer than zero; where none is given, so many seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Interval<const DEFAULT: u64 = 1>(Duration);
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct Interval<const DEFAULT: u64 = 1>(
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("title" = "duration", "pattern" = PATTERN)))]
+    Duration,
+);
+
+/// The notation, for editors.
+#[cfg(feature = "schema")]
+const PATTERN: &str = "^(?!$)([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 
 impl<const DEFAULT: u64> Interval<DEFAULT> {
     /// This duration; `None` for zero.
@@ -152,22 +160,6 @@ impl<'de, const DEFAULT: u64> Deserialize<'de> for Interval<DEFAULT> {
 impl<const DEFAULT: u64> Serialize for Interval<DEFAULT> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-#[cfg(feature = "schema")]
-impl<const DEFAULT: u64> schemars::JsonSchema for Interval<DEFAULT> {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let units: String = UNITS.iter().map(|(unit, _)| format!("([0-9]+{unit})?")).collect();
-        schemars::json_schema!({"type": "string", "title": "duration", "pattern": format!("^{units}$"), "minLength": 2})
     }
 }
 

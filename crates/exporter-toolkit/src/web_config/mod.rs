@@ -23,12 +23,12 @@ use rustls::ServerConfig;
 
 use self::check::Check;
 pub use self::live::{Current, LiveWebConfig};
-use self::schema::{File, Pairs, Rate};
+use self::schema::{File, Rate};
 pub use self::users::{NotAHash, ORDINARY_COST, PasswordHash, Users};
 use crate::exposure::warn_if_open;
 use crate::secret::Secret;
 use crate::watched::Files;
-use crate::yaml::{self, LoadError, Path};
+use crate::yaml::{self, LoadError, Pairs, Path};
 
 /// The flag that names the file.
 const FLAG: &str = "--web.config.file";
@@ -105,7 +105,7 @@ fn checked(file: &File, check: &mut Check<'_>) -> WebConfig {
     }
 }
 
-fn headers(pairs: &Pairs<Option<String>>, check: &mut Check<'_>) -> HeaderMap {
+fn headers(pairs: &Pairs<String, Option<String>>, check: &mut Check<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let block = Path::Root.key("http_server_config");
     let block = block.key("headers");
@@ -139,7 +139,7 @@ fn headers(pairs: &Pairs<Option<String>>, check: &mut Check<'_>) -> HeaderMap {
     headers
 }
 
-fn users(pairs: &Pairs<Secret>, check: &mut Check<'_>) -> Users {
+fn users(pairs: &Pairs<String, Secret>, check: &mut Check<'_>) -> Users {
     let mut hashes = BTreeMap::new();
     for (user, hash) in &pairs.0 {
         match hash.expose().parse::<PasswordHash>() {

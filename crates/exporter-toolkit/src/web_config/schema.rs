@@ -2,15 +2,11 @@
 //!
 //! Source: <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>.
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::go_duration::GoDuration;
 use crate::secret::Secret;
-use crate::yaml::Whole;
+use crate::yaml::{Pairs, Whole};
 
 /// The whole file.
 #[derive(Default, Deserialize)]
@@ -18,7 +14,7 @@ use crate::yaml::Whole;
 pub(super) struct File {
     pub(super) tls_server_config: Tls,
     pub(super) http_server_config: Http,
-    pub(super) basic_auth_users: Pairs<Secret>,
+    pub(super) basic_auth_users: Pairs<String, Secret>,
     pub(super) rate_limit: Rate,
 }
 
@@ -45,7 +41,7 @@ pub(super) struct Tls {
 pub(super) struct Http {
     pub(super) http2: Option<bool>,
     /// A blank value sets nothing.
-    pub(super) headers: Pairs<Option<String>>,
+    pub(super) headers: Pairs<String, Option<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -60,37 +56,4 @@ const MOST: u64 = u32::MAX as u64;
 /// A text that is there: the toolkit takes an empty one for none.
 pub(super) fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
-}
-
-/// A mapping with free keys, in the order of the file.
-pub(super) struct Pairs<V>(pub(super) Vec<(String, V)>);
-
-impl<V> Default for Pairs<V> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Mapping(PhantomData))
-    }
-}
-
-struct Mapping<V>(PhantomData<V>);
-
-impl<'de, V: Deserialize<'de>> Visitor<'de> for Mapping<V> {
-    type Value = Pairs<V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<V>, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            pairs.push(pair);
-        }
-        Ok(Pairs(pairs))
-    }
 }

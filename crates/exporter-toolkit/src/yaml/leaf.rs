@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::words::number_in_words;
 
@@ -106,6 +106,7 @@ pub(super) fn not_this(what: &str, kind: &str, hint: &str) -> String {
 
 /// A text of at least one character.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, extend("minLength" = 1)))]
 #[serde(transparent)]
 pub struct Filled(pub Box<str>);
 
@@ -140,7 +141,9 @@ impl<'de> Deserialize<'de> for Filled {
 
 /// A whole number from `MIN` to `MAX`, and `DEFAULT` where none is given. In decimal digits and nothing else: `012`, `0x0c` and `1_2` are
 /// read differently by different versions of YAML.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, extend("minimum" = MIN, "maximum" = MAX)))]
+#[serde(transparent)]
 pub struct Whole<const MIN: u64, const MAX: u64, const DEFAULT: u64>(u64);
 
 impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Whole<MIN, MAX, DEFAULT> {
@@ -181,46 +184,36 @@ impl<'de, const MIN: u64, const MAX: u64, const DEFAULT: u64> Deserialize<'de> f
     }
 }
 
-impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Serialize for Whole<MIN, MAX, DEFAULT> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+/// A mapping with free keys, in the order of the file.
+#[derive(Debug)]
+pub struct Pairs<K, V>(pub Vec<(K, V)>);
+
+impl<K, V> Default for Pairs<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
-#[cfg(feature = "schema")]
-mod schema {
-    use std::borrow::Cow;
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Pairs<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Mapping(PhantomData))
+    }
+}
 
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+struct Mapping<K, V>(PhantomData<(K, V)>);
 
-    use super::{Filled, Whole};
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for Mapping<K, V> {
+    type Value = Pairs<K, V>;
 
-    impl JsonSchema for Filled {
-        fn schema_name() -> Cow<'static, str> {
-            "Filled".into()
-        }
-
-        fn inline_schema() -> bool {
-            true
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            // What is read as a text may be written as a number or flag as well.
-            json_schema!({"type": ["string", "number", "boolean"], "minLength": 1})
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
     }
 
-    impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> JsonSchema for Whole<MIN, MAX, DEFAULT> {
-        fn schema_name() -> Cow<'static, str> {
-            "Whole".into()
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<K, V>, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
         }
-
-        fn inline_schema() -> bool {
-            true
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
-        }
+        Ok(Pairs(pairs))
     }
 }

@@ -20,7 +20,7 @@ use std::path::Path as FilePath;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::leaf::EMPTY;
-pub use self::leaf::{Filled, Leaf, Whole, lenient};
+pub use self::leaf::{Filled, Leaf, Pairs, Whole, lenient};
 pub use self::problem::{LoadError, Position, Problem};
 pub use self::rules::{Path, Rules};
 pub(crate) use self::words::file as file_in_words;

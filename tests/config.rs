@@ -237,13 +237,13 @@ accounts:
     assert_eq!(
         told(text),
         [
-            "f:1:9: global.request_timeout: is longer than poll_interval, so a slow answer holds up the next poll; shorten it".to_owned(),
+            "f:1:9: global.request_timeout: 10s is longer than the poll_interval of 5s, so a slow answer holds up the next poll; shorten it".to_owned(),
             "f:4:15: accounts[0].base_url: ends in the path of a call, which is added to it for each call; \
              write it like https://api.laaffic.com/v3"
                 .to_owned(),
             format!("f:5:14: accounts[0].api_key: {reference}; use api_key_env"),
             format!("f:6:17: accounts[0].api_secret: {reference}; use api_secret_env"),
-            "f:9:38: accounts[0].flows[1].poll_interval: is shorter than request_timeout, so a slow answer holds up the next poll; \
+            "f:9:37: accounts[0].flows[1].poll_interval: 9s is shorter than the request_timeout of 10s, so a slow answer holds up the next poll; \
              lengthen it"
                 .to_owned(),
         ]

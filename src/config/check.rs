@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use exporter_toolkit::credential::Credential;
+use exporter_toolkit::duration::PrometheusDuration;
 use exporter_toolkit::secret::SecretUse;
 use exporter_toolkit::surroundings::Surroundings;
 use exporter_toolkit::yaml::{Path, Rules, quote};
@@ -51,13 +52,16 @@ pub(super) fn check(file: File, around: &Surroundings<'_>, rules: &mut Rules) ->
 
 /// A request that takes longer than an interval holds up the next poll.
 fn check_timeout(global: &Global, rules: &mut Rules) {
-    let timeout = global.request_timeout.get();
+    let timeout = global.request_timeout;
     let intervals = [
         ("poll_interval", global.poll_interval.get()),
         ("terminal_poll_interval", global.terminal_poll_interval.get()),
     ];
-    if let Some((interval, _)) = intervals.into_iter().find(|(_, interval)| timeout > *interval) {
-        let message = format!("is longer than {interval}, so a slow answer holds up the next poll; shorten it");
+    if let Some((name, interval)) = intervals.into_iter().find(|(_, interval)| timeout.get() > *interval) {
+        let interval = PrometheusDuration(interval);
+        let message = format!(
+            "{timeout} is longer than the {name} of {interval}, so a slow answer holds up the next poll; shorten it"
+        );
         rules.warning(&Path::Root.key("global").key("request_timeout"), message);
     }
 }
@@ -149,11 +153,18 @@ fn base_url(written: Option<&str>, at: &Path<'_>, rules: &mut Rules) -> Option<U
 /// The flows of an account, each with the interval that holds for it.
 fn flows(written: Vec<schema::Flow>, global: &Global, at: &Path<'_>, rules: &mut Rules) -> Option<Vec<FlowInfo>> {
     let mut first = HashMap::new();
-    let timeout = global.request_timeout.get();
-    let hasty = |flow: &schema::Flow| flow.poll_interval.is_some_and(|interval| timeout > interval.get());
+    let timeout = global.request_timeout;
+    let hasty = |flow: &schema::Flow| flow.poll_interval.filter(|interval| timeout.get() > interval.get());
     // One stands for all: there may be very many.
-    if let Some(index) = written.iter().position(hasty) {
-        let message = "is shorter than request_timeout, so a slow answer holds up the next poll; lengthen it";
+    if let Some((index, interval)) = written
+        .iter()
+        .map(hasty)
+        .enumerate()
+        .find_map(|(index, own)| Some((index, own?)))
+    {
+        let message = format!(
+            "{interval} is shorter than the request_timeout of {timeout}, so a slow answer holds up the next poll; lengthen it"
+        );
         rules.warning(&at.index(index).key("poll_interval"), message);
     }
     let flow = |(index, flow): (usize, schema::Flow)| {

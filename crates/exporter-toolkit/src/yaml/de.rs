@@ -12,11 +12,10 @@ use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::event::{Reader, Scalar, Stop, Token, Value};
-use super::leaf::{LEAF, not_this};
+use super::event::{Reader, Stop, Token, Value};
+use super::leaf::{LEAF, Leaf, not_this};
 use super::problem::{Position, Problem};
-use super::rules::{descend_to_index, descend_to_key};
-use super::words::{flag_in_words, unknown_key};
+use super::words::{key_in_path, unknown_key};
 
 /// What was read, and every mistake on the way.
 #[derive(Debug)]
@@ -58,20 +57,12 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<Read<T>, Stop> {
     })
 }
 
-/// What belongs in a place, and how to write it.
+/// What belongs in a place that is not for a scalar, and how to write it.
 struct Kind {
     name: &'static str,
     hint: &'static str,
 }
 
-const TEXT: Kind = Kind {
-    name: "a text",
-    hint: "write one value after the colon",
-};
-const FLAG: Kind = Kind {
-    name: "true or false",
-    hint: "write one of these two words, without quotes",
-};
 const LIST: Kind = Kind {
     name: "a list",
     hint: "begin each entry with a dash on a line of its own",
@@ -121,16 +112,18 @@ impl<'t> Walk<'t> {
         Ok(false)
     }
 
-    fn scalar(&mut self, kind: &Kind) -> Result<Option<(Scalar<'t>, Position)>, Stop> {
-        let is_scalar = |value: &Value<'t>| matches!(value, Value::Scalar(scalar) if !scalar.is_null());
-        if !self.is(kind, is_scalar)? {
-            return Ok(None);
-        }
-        let Token { value, at, .. } = self.reader.next()?;
-        Ok(match value {
-            Value::Scalar(scalar) => Some((scalar, at)),
-            Value::ListStart | Value::ListEnd | Value::MappingStart | Value::MappingEnd => None,
-        })
+    /// Reads a leaf without derived code in between; after a mistake its default.
+    fn leaf<L: Leaf>(&mut self) -> Result<L, Stop> {
+        let token = self.reader.take()?;
+        let parsed = match &token.value {
+            _ if token.foreign_tag => Err(FOREIGN_TAG.to_owned()),
+            Value::Scalar(scalar) if !scalar.is_null() => L::parse(&scalar.text, scalar.plain),
+            other => Err(not_this(in_words(other), L::KIND, L::HINT)),
+        };
+        Ok(parsed.unwrap_or_else(|message| {
+            self.note(token.at, message);
+            L::default()
+        }))
     }
 }
 
@@ -175,27 +168,11 @@ impl<'de> Deserializer<'de> for Place<'_, '_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
-        let Some((scalar, at)) = self.0.scalar(&FLAG)? else {
-            return visitor.visit_bool(false);
-        };
-        // YAML 1.2, core schema: `yes` and `on` are texts.
-        visitor.visit_bool(match (scalar.plain, &*scalar.text) {
-            (true, "true" | "True" | "TRUE") => true,
-            (true, "false" | "False" | "FALSE") => false,
-            (plain, text) => {
-                let found = format!("{} is not", flag_in_words(text, plain));
-                self.0.note(at, not_this(&found, FLAG.name, FLAG.hint));
-                false
-            }
-        })
+        visitor.visit_bool(self.0.leaf()?)
     }
 
-    /// A scalar as it is written. Numbers and flags count as text, as in Prometheus' own configuration.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
-        match self.0.scalar(&TEXT)? {
-            Some((scalar, _)) => visitor.visit_str(&scalar.text),
-            None => visitor.visit_str(""),
-        }
+        visitor.visit_string(self.0.leaf()?)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
@@ -269,7 +246,7 @@ impl<'de> SeqAccess<'de> for Items<'_, '_> {
             return Ok(None);
         }
         let length = self.walk.path.len();
-        descend_to_index(&mut self.walk.path, self.index);
+        self.walk.path.push_str(&format!("[{}]", self.index));
         self.index += 1;
         let entry = seed.deserialize(Place(self.walk))?;
         self.walk.path.truncate(length);
@@ -325,7 +302,8 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
                 self.walk.reader.skip()?;
                 continue;
             };
-            descend_to_key(&mut self.walk.path, &scalar.text);
+            let dot = if self.length == 0 { "" } else { "." };
+            self.walk.path.push_str(&format!("{dot}{}", key_in_path(&scalar.text)));
             if let Some(mistake) = self.mistake(&scalar.text, &token) {
                 self.walk.note(token.at, mistake);
                 self.walk.reader.skip()?;

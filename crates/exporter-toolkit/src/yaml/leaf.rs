@@ -7,7 +7,7 @@ use std::ops::Deref;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::words::number_in_words;
+use super::words::{flag_in_words, number_in_words};
 
 /// The name by which the deserializer knows that a [`Leaf`] is asked for.
 pub(super) const LEAF: &str = "$exporter_toolkit::yaml::Leaf";
@@ -104,6 +104,35 @@ pub(super) fn not_this(what: &str, kind: &str, hint: &str) -> String {
     format!("{what} {kind}; {hint}")
 }
 
+/// A scalar as it is written. Numbers and flags count as text, as in Prometheus' own configuration.
+impl Leaf for String {
+    const KIND: &'static str = "a text";
+    const HINT: &'static str = "write one value after the colon";
+
+    fn parse(text: &str, _: bool) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+/// YAML 1.2, core schema: `yes` and `on` are texts.
+impl Leaf for bool {
+    const KIND: &'static str = "true or false";
+    const HINT: &'static str = "write one of these two words, without quotes";
+
+    fn parse(text: &str, plain: bool) -> Result<Self, String> {
+        match (plain, text) {
+            (true, "true" | "True" | "TRUE") => Ok(true),
+            (true, "false" | "False" | "FALSE") => Ok(false),
+            _ => Err(format!(
+                "{} is not {}; {}",
+                flag_in_words(text, plain),
+                Self::KIND,
+                Self::HINT
+            )),
+        }
+    }
+}
+
 /// A text of at least one character.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, extend("minLength" = 1)))]
@@ -119,8 +148,8 @@ impl Deref for Filled {
 }
 
 impl Leaf for Filled {
-    const KIND: &'static str = "a text";
-    const HINT: &'static str = "write one value after the colon";
+    const KIND: &'static str = String::KIND;
+    const HINT: &'static str = String::HINT;
 
     fn parse(text: &str, _: bool) -> Result<Self, String> {
         if text.is_empty() {

@@ -6,10 +6,6 @@ use std::collections::BTreeMap;
 
 use super::event::{Reader, Stop, Value};
 use super::problem::Position;
-use super::rules::Step;
-
-/// A path from the top of the file.
-pub(super) type Steps = Vec<Step>;
 
 /// Where a value is, and the key that it stands under (for one without a key, the value again).
 #[derive(Debug, Clone, Copy)]
@@ -21,12 +17,12 @@ pub(super) struct Spot {
 /// A tree of the paths that are looked for.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    below: BTreeMap<Step, Wanted>,
+    below: BTreeMap<String, Wanted>,
     spot: Option<Spot>,
 }
 
 impl Wanted {
-    pub(super) fn add(&mut self, steps: &[Step]) {
+    pub(super) fn add(&mut self, steps: &[String]) {
         if let Some((step, rest)) = steps.split_first() {
             self.below.entry(step.clone()).or_default().add(rest);
         }
@@ -40,7 +36,7 @@ impl Wanted {
     }
 
     /// Where this path is, or else what is nearest above it.
-    pub(super) fn spot(&self, steps: &[Step]) -> Spot {
+    pub(super) fn spot(&self, steps: &[String]) -> Spot {
         let (key, value) = (Position::START, Position::START);
         let mut nearest = self.spot.unwrap_or(Spot { key, value });
         let mut node = self;
@@ -71,9 +67,9 @@ impl Wanted {
                     reader.next()?;
                     break;
                 }
-                _ if is_list => (Step::Index(index), None),
+                _ if is_list => (index.to_string(), None),
                 Value::Scalar(scalar) => {
-                    let step = Step::Key(scalar.text.to_string());
+                    let step = scalar.text.to_string();
                     (step, Some(reader.next()?.at))
                 }
                 Value::ListStart | Value::MappingStart => {

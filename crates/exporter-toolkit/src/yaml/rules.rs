@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::locate::{Spot, Steps, Wanted};
+use super::locate::{Spot, Wanted};
 use super::problem::{Position, Problem};
 use super::words::key_in_path;
 
@@ -17,13 +17,6 @@ pub enum Path<'p> {
     Index(&'p Path<'p>, usize),
 }
 
-/// One step of a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
-}
-
 impl<'p> Path<'p> {
     /// On to what stands under this key.
     pub fn key(&'p self, key: &'p str) -> Path<'p> {
@@ -35,15 +28,28 @@ impl<'p> Path<'p> {
         Path::Index(self, index)
     }
 
-    fn steps(&self) -> Steps {
+    /// The keys and indices, to the letter.
+    fn steps(&self) -> Vec<String> {
         let (before, step) = match self {
             Path::Root => return Vec::new(),
-            Path::Key(before, key) => (before, Step::Key((*key).to_owned())),
-            Path::Index(before, index) => (before, Step::Index(*index)),
+            Path::Key(before, key) => (before, (*key).to_owned()),
+            Path::Index(before, index) => (before, index.to_string()),
         };
         let mut steps = before.steps();
         steps.push(step);
         steps
+    }
+}
+
+/// For people, as the deserializer notes it.
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => Ok(()),
+            Path::Key(Path::Root, key) => f.write_str(&key_in_path(key)),
+            Path::Key(before, key) => write!(f, "{before}.{}", key_in_path(key)),
+            Path::Index(before, index) => write!(f, "{before}[{index}]"),
+        }
     }
 }
 
@@ -56,9 +62,9 @@ pub struct Rules {
 
 struct Finding {
     warning: bool,
-    path: Steps,
+    path: String,
     /// The places that it speaks of.
-    places: Vec<Steps>,
+    places: Vec<Vec<String>>,
     /// What is to be told once these are known.
     tell: Box<Tell>,
 }
@@ -86,25 +92,25 @@ impl Rules {
 
     /// A problem with the value at `path`. Where there is none, it is told at the nearest value around it.
     pub fn problem(&mut self, path: &Path<'_>, message: impl Into<String>) {
-        self.value(false, path, message.into());
+        let message = message.into();
+        self.add(false, path, &[*path], |spots| Some((spots.first()?.value, message)));
     }
 
     /// As [`Rules::problem`], for what can be used nevertheless.
     pub fn warning(&mut self, path: &Path<'_>, message: impl Into<String>) {
-        self.value(true, path, message.into());
+        let message = message.into();
+        self.add(true, path, &[*path], |spots| Some((spots.first()?.value, message)));
     }
 
     /// A problem with the key that `path` ends in.
     pub fn problem_with_key(&mut self, path: &Path<'_>, message: impl Into<String>) {
         let message = message.into();
-        let places = vec![path.steps()];
-        self.add(path, places, |spots| Some((spots.first()?.key, message)));
+        self.add(false, path, &[*path], |spots| Some((spots.first()?.key, message)));
     }
 
     /// A problem with the value at `path` because of the one at `other`, whose line the message is given.
     pub fn conflict(&mut self, path: &Path<'_>, other: &Path<'_>, message: impl FnOnce(usize) -> String + 'static) {
-        let places = vec![path.steps(), other.steps()];
-        self.add(path, places, |spots| match spots {
+        self.add(false, path, &[*path, *other], |spots| match spots {
             [here, there, ..] => Some((here.value, message(there.value.line))),
             _ => None,
         });
@@ -119,8 +125,8 @@ impl Rules {
         message: impl FnOnce(&str, &str) -> String + 'static,
     ) {
         let keys = keys.to_vec();
-        let places = keys.iter().map(|key| path.key(key).steps()).collect();
-        self.add(path, places, move |spots| {
+        let places: Vec<_> = keys.iter().map(|key| path.key(key)).collect();
+        self.add(false, path, &places, move |spots| {
             let mut given: Vec<_> = spots.iter().map(|spot| spot.key).zip(keys).collect();
             given.sort_unstable();
             match given.as_slice() {
@@ -130,25 +136,17 @@ impl Rules {
         });
     }
 
-    fn value(&mut self, warning: bool, path: &Path<'_>, message: String) {
-        self.findings.push(Finding {
-            warning,
-            path: path.steps(),
-            places: vec![path.steps()],
-            tell: Box::new(|spots| Some((spots.first()?.value, message))),
-        });
-    }
-
     fn add(
         &mut self,
+        warning: bool,
         path: &Path<'_>,
-        places: Vec<Steps>,
+        places: &[Path<'_>],
         tell: impl FnOnce(&[Spot]) -> Option<(Position, String)> + 'static,
     ) {
         self.findings.push(Finding {
-            warning: false,
-            path: path.steps(),
-            places,
+            warning,
+            path: path.to_string(),
+            places: places.iter().map(Path::steps).collect(),
             tell: Box::new(tell),
         });
     }
@@ -165,38 +163,10 @@ impl Rules {
         for finding in self.findings {
             let spots: Vec<_> = finding.places.iter().map(|steps| wanted.spot(steps)).collect();
             if let Some((at, message)) = (finding.tell)(&spots) {
-                let told = Problem::new(Some(at), shown(&finding.path), message);
+                let told = Problem::new(Some(at), finding.path, message);
                 if finding.warning { &mut warnings } else { &mut problems }.push(told);
             }
         }
         (problems, warnings)
     }
-}
-
-/// A path for people, as the deserializer notes it.
-fn shown(steps: &[Step]) -> String {
-    let mut path = String::new();
-    steps.iter().for_each(|step| descend(&mut path, step));
-    path
-}
-
-/// Goes on by one step.
-pub(super) fn descend(path: &mut String, step: &Step) {
-    match step {
-        Step::Key(key) => descend_to_key(path, key),
-        Step::Index(index) => descend_to_index(path, *index),
-    }
-}
-
-pub(super) fn descend_to_key(path: &mut String, key: &str) {
-    if !path.is_empty() {
-        path.push('.');
-    }
-    path.push_str(&key_in_path(key));
-}
-
-pub(super) fn descend_to_index(path: &mut String, index: usize) {
-    path.push('[');
-    path.push_str(&index.to_string());
-    path.push(']');
 }

@@ -298,7 +298,7 @@ fn very_many_flows_are_read_in_order() {
     let flows: String = (1..=50_000)
         .map(|key| format!("      - {{ key_id: {key}, name: flow-{key} }}\n"))
         .collect();
-    let config = config::parse(&format!("{head}    flows:\n{flows}"), Path::new("config.yaml"), &env).unwrap();
+    let config = config::parse(format!("{head}    flows:\n{flows}"), Path::new("config.yaml"), &env).unwrap();
     let keys: Vec<u64> = config.accounts[0].flows.iter().map(|flow| flow.key_id.get()).collect();
     assert_eq!(keys, (1..=50_000).collect::<Vec<_>>());
 }
@@ -331,7 +331,7 @@ proptest! {
 
     #[test]
     fn no_pieces_of_yaml_make_it_panic(pieces in prop::collection::vec(piece(), 0..30)) {
-        let _ = config::parse(&pieces.concat(), Path::new("config.yaml"), &env);
+        let _ = config::parse(pieces.concat(), Path::new("config.yaml"), &env);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! It is the content that is compared, by a digest: a file that is rewritten in place may keep its length, and a careful tool its time.
 
+use std::fmt;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
@@ -13,9 +14,15 @@ use tokio::time::Instant;
 /// How often files are looked at, at most: soon enough for a rotation, and reading a few small files a second costs nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Stands for the content of a file. Only to be compared within this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Stands for the content of a file. Only to be compared within this process; not printed, because a short secret could be guessed by it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Digest(u64);
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest")
+    }
+}
 
 impl Digest {
     /// That of this content.

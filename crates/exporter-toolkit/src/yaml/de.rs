@@ -266,7 +266,7 @@ struct Entries<'w, 't> {
 
 impl<'t> Entries<'_, 't> {
     /// What is wrong with this key, if anything.
-    fn mistake(&mut self, key: &Cow<'t, str>, token: &Token<'t>) -> Option<String> {
+    fn mistake(&self, key: &str, token: &Token<'t>) -> Option<String> {
         if token.foreign_tag {
             return Some(FOREIGN_TAG.to_owned());
         }
@@ -274,15 +274,11 @@ impl<'t> Entries<'_, 't> {
             return Some(format!("given twice, first in line {line}; keep one of them"));
         }
         let known = match self.fields {
-            Some(fields) => fields.contains(&&**key),
+            Some(fields) => fields.contains(&key),
             // A mapping with free keys: of a user, a header, a label. None of them has a colon.
             None => key != "<<" && !key.contains(':'),
         };
-        if !known {
-            return Some(unknown_key(key, self.fields.unwrap_or_default()));
-        }
-        self.seen.insert(key.clone(), token.at.line);
-        None
+        (!known).then(|| unknown_key(key, self.fields.unwrap_or_default()))
     }
 }
 
@@ -307,7 +303,10 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
             if let Some(mistake) = self.mistake(&scalar.text, &token) {
                 self.walk.note(token.at, mistake);
                 self.walk.reader.skip()?;
-            } else if self.fields.is_none() || !self.walk.absent()? {
+                continue;
+            }
+            self.seen.insert(scalar.text.clone(), token.at.line);
+            if self.fields.is_none() || !self.walk.absent()? {
                 return seed.deserialize(Key(self.walk, token)).map(Some);
             }
         }

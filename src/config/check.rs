@@ -97,9 +97,6 @@ fn account(
             "name is missing; give the account a name, it becomes the account label",
         );
     }
-    if written.note.as_deref().is_some_and(|note| note.contains('\n')) {
-        rules.problem(&at.key("note"), "has more than one line; write one");
-    }
     let base_url = base_url(written.base_url.as_deref(), at, rules);
     let api_key = Credential {
         value: ("api_key", &written.api_key),

@@ -70,9 +70,6 @@ pub struct Account {
     /// An environment variable that holds the secret, as with `api_key_env`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_secret_env: Option<String>,
-    /// A note for people, on one line; shown at `/config`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<Filled>,
     /// Requests per second, all calls of this account together.
     pub rate_limit: Rate,
     /// Requests under way at the same time.

@@ -2,26 +2,21 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use exporter_toolkit::server::{listen, shutdown};
 use laaffic_simulator::{DemoAccount, DemoFlow, Settings, Simulator, demo_accounts};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::app::{App, WebOptions};
 use crate::cli::{DemoArgs, SimulateArgs};
 use crate::clock::SharedClock;
-use crate::config::{Account, Config, HttpClient, Secret, SecretSource};
-use crate::model::{FlowInfo, KeyId};
-use exporter_toolkit::server::listen;
-use exporter_toolkit::server::shutdown;
-
-/// A simulated minute passes in a second, so a flow is asked for every second.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
+use crate::config::{self, Config, Interval};
 
 /// Runs the exporter on a simulated vendor until SIGTERM or SIGINT, and tells on `out` where everything is.
 ///
@@ -86,39 +81,10 @@ async fn end(simulator: Simulator) -> io::Result<()> {
 
 /// The configuration of an exporter that watches the demo's flows.
 fn demo_config(base_url: &str) -> Result<Config> {
-    let base_url = Url::parse(base_url).context("the simulator's own address")?;
-    let accounts = demo_accounts();
-    Ok(Config {
-        terminal_poll_interval: POLL_INTERVAL * 5,
-        request_timeout: Duration::from_secs(10),
-        stale_after: Duration::from_secs(60),
-        accounts: accounts
-            .iter()
-            .map(|account| demo_account(account, &base_url))
-            .collect(),
-    })
-}
-
-fn demo_account(account: &DemoAccount, base_url: &Url) -> Account {
-    Account {
-        name: account.name.into(),
-        base_url: base_url.clone(),
-        api_key: SecretSource::Value(Secret::new(account.api_key)),
-        api_secret: SecretSource::Value(Secret::new(account.api_secret)),
-        rate_limit: account.rate_limit,
-        max_concurrent_requests: 4,
-        http_client: HttpClient::default(),
-        flows: account.flows.iter().filter_map(demo_flow).collect(),
-    }
-}
-
-fn demo_flow(flow: &DemoFlow) -> Option<FlowInfo> {
-    Some(FlowInfo {
-        key_id: KeyId::new(flow.key_id)?,
-        name: Some(flow.name.into()),
-        labels: Box::new([("team".into(), flow.team.into())]),
-        poll_interval: POLL_INTERVAL,
-    })
+    let file = serde_yaml::to_string(&demo_file(base_url))?;
+    let mut config = config::parse(file, Path::new("the demo's configuration"), &|_| None)?;
+    config.global.stale_after = Interval::new(Duration::from_secs(60)).unwrap_or_default();
+    Ok(config)
 }
 
 /// How a person on this host reaches a listener.
@@ -197,7 +163,7 @@ fn introduce_simulator(out: &mut impl Write, simulator: &Simulator) -> Result<()
     Ok(())
 }
 
-/// The demo's accounts as a configuration file.
+/// The demo's accounts as a configuration file. A simulated minute passes in a second, so a flow is asked for every second.
 fn demo_file(base_url: &str) -> serde_json::Value {
     let flow = |flow: &DemoFlow| json!({"key_id": flow.key_id, "name": flow.name, "labels": {"team": flow.team}});
     let account = |account: &DemoAccount| {

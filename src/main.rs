@@ -123,7 +123,7 @@ fn load(arguments: &ConfigArgs) -> Result<config::Config> {
 fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
     let mut file = ConfigFile::new(&arguments.file);
     let config = file.load()?;
-    file.warn_of_open_files(&config);
+    file.warn(&config);
     if let Some(file) = &web.config_file {
         web_config::load(file)?;
     }
@@ -145,7 +145,7 @@ async fn export(arguments: &ConfigArgs, web: &WebArgs, clock: SharedClock) -> Re
     );
     let mut file = ConfigFile::new(&arguments.file);
     let config = file.load()?;
-    file.warn_of_open_files(&config);
+    file.warn(&config);
     let listeners = listeners(web)?;
     let reloads = Reloads {
         file,

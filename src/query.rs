@@ -37,7 +37,7 @@ pub struct Failed(String);
 impl Asker {
     fn new(mut config: Config, clock: &SharedClock) -> Result<Self> {
         // Long enough for the retries of a passing trouble.
-        let timeout = config.request_timeout * 3;
+        let timeout = config.global.request_timeout.get() * 3;
         let take = |account: &mut crate::config::Account| (account.name.clone(), std::mem::take(&mut account.flows));
         let flows: Vec<_> = config.accounts.iter_mut().map(take).collect();
         let names: Vec<_> = flows.iter().map(|(name, _)| name.clone()).collect();

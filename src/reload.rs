@@ -2,13 +2,13 @@
 //!
 //! One task owns reloads, whatever asks for them: SIGHUP, `/-/reload`, or a file whose content has changed.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use exporter_toolkit::server::systemd;
+use exporter_toolkit::watched::Digest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -27,7 +27,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 pub struct ConfigFile {
     path: PathBuf,
     /// Of the content that was tried last, refused or not: a content is tried once.
-    tried: Option<u64>,
+    tried: Option<Digest>,
 }
 
 /// Why a configuration was refused.
@@ -65,26 +65,25 @@ impl ConfigFile {
     /// Everything that is wrong, at once.
     pub fn load(&mut self) -> Result<Config, LoadError> {
         let content = config::read(&self.path)?;
-        self.tried = Some(digest(&content));
-        config::parse_bytes(&content, &self.path, &|name| std::env::var(name).ok())
+        self.tried = Some(Digest::of(&content));
+        config::parse(&content, &self.path, &|name| std::env::var(name).ok())
     }
 
-    /// Warns of each file with a secret of `config`, which was loaded from this file, that every user of the host may read.
-    pub fn warn_of_open_files(&self, config: &Config) {
+    /// Warns of what is hardly meant so in `config`, which was loaded from this file, and of each file with a secret of it that every user
+    /// of the host may read.
+    pub fn warn(&self, config: &Config) {
+        for warning in &config.warnings {
+            let problem = warning.told_of(&self.path);
+            tracing::warn!(problem, "the configuration can be used, but is hardly meant so");
+        }
         config::warn_of_open_files(config, &self.path);
     }
 
     /// Whether the file's content is not the one that was tried last. A file that cannot be read is none: it may be in the middle of
     /// being replaced.
     fn changed(&self) -> bool {
-        config::read(&self.path).is_ok_and(|content| Some(digest(&content)) != self.tried)
+        config::read(&self.path).is_ok_and(|content| Some(Digest::of(&content)) != self.tried)
     }
-}
-
-fn digest(content: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    content.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Asks for a reload and hears what became of it.
@@ -205,7 +204,7 @@ impl Reloader {
         let clock = Arc::clone(&self.clock);
         let prepare = move || {
             let plan = file.load().map_err(ReloadError::Load).and_then(|config| {
-                file.warn_of_open_files(&config);
+                file.warn(&config);
                 Plan::new(config, &clock, &poll::over_network).map_err(ReloadError::Poll)
             });
             (file, plan)

@@ -119,15 +119,15 @@ fn problems_can_be_told_one_by_one() {
 #[test]
 fn what_is_left_out_has_the_documented_default() {
     let config = good("minimal");
-    assert_eq!(config.terminal_poll_interval, Duration::from_secs(15 * 60));
-    assert_eq!(config.request_timeout, Duration::from_secs(10));
-    assert_eq!(config.stale_after, Duration::from_secs(5 * 60));
+    assert_eq!(config.global.terminal_poll_interval.get(), Duration::from_secs(15 * 60));
+    assert_eq!(config.global.request_timeout.get(), Duration::from_secs(10));
+    assert_eq!(config.global.stale_after.get(), Duration::from_secs(5 * 60));
     let [account] = config.accounts.as_slice() else {
         panic!("{config:?}");
     };
-    assert_eq!(account.rate_limit, 5.0);
-    assert_eq!(account.max_concurrent_requests, 4);
-    assert_eq!(account.http_client, config::HttpClient::default());
+    assert_eq!(account.settings.rate_limit.get(), 5.0);
+    assert_eq!(account.settings.max_concurrent_requests.get(), 4);
+    assert_eq!(account.settings.http_client, config::HttpClient::default());
     assert!(account.flows.is_empty());
     assert_eq!(flow(&good("aliases"), 0, 0).poll_interval, Duration::from_secs(60));
 }
@@ -135,9 +135,9 @@ fn what_is_left_out_has_the_documented_default() {
 #[test]
 fn what_is_given_is_taken() {
     let config = good("full");
-    assert_eq!(config.terminal_poll_interval, Duration::from_secs(30 * 60));
-    assert_eq!(config.request_timeout, Duration::from_millis(1500));
-    assert_eq!(config.stale_after, Duration::from_secs(10));
+    assert_eq!(config.global.terminal_poll_interval.get(), Duration::from_secs(30 * 60));
+    assert_eq!(config.global.request_timeout.get(), Duration::from_millis(1500));
+    assert_eq!(config.global.stale_after.get(), Duration::from_secs(10));
     let account = &config.accounts[0];
     assert_eq!(&*account.name, "quotes \" and \\ and\nlines");
     assert_eq!(account.base_url.as_str(), "http://127.0.0.1:8080/v3");
@@ -147,12 +147,12 @@ fn what_is_given_is_taken() {
     );
     assert_eq!(secret(&account.api_key), "from-the-file");
     assert_eq!(secret(&account.api_secret), "from-the-environment");
-    assert_eq!(account.rate_limit, 0.5);
-    assert_eq!(account.max_concurrent_requests, 1);
-    let proxy = account.http_client.proxy_url.as_ref().unwrap();
+    assert_eq!(account.settings.rate_limit.get(), 0.5);
+    assert_eq!(account.settings.max_concurrent_requests.get(), 1);
+    let proxy = account.settings.http_client.proxy_url.as_ref().unwrap();
     assert_eq!(proxy.expose(), "socks5://user:hunter2@proxy:1080");
     let certificate = Some(PathBuf::from("tests/fixtures/config/certificate.txt"));
-    let tls = &account.http_client.tls;
+    let tls = &account.settings.http_client.tls;
     assert_eq!(
         (&tls.ca_file, &tls.cert_file, &tls.key_file),
         (&certificate, &certificate, &certificate)
@@ -180,7 +180,7 @@ fn a_default_further_down_in_the_file_counts() {
 #[test]
 fn a_key_without_a_value_is_as_good_as_absent() {
     let config = good("keys_without_values");
-    assert_eq!(config.accounts[0].rate_limit, 5.0);
+    assert_eq!(config.accounts[0].settings.rate_limit.get(), 5.0);
     let flow = flow(&config, 0, 0);
     assert_eq!((flow.name.as_deref(), labels(flow).len()), (None, 0));
     assert_eq!(flow.poll_interval, Duration::from_secs(60));
@@ -209,6 +209,53 @@ fn an_alias_is_what_it_stands_for() {
     assert_eq!(config.accounts[0].base_url, config.accounts[1].base_url);
     assert_eq!(config.accounts[0].flows, config.accounts[1].flows);
     assert_eq!(labels(flow(&config, 1, 1)), [("team", "collections")]);
+}
+
+#[test]
+fn what_is_hardly_meant_so_is_warned_of_where_it_is() {
+    let text = "\
+global: { poll_interval: 5s }
+accounts:
+  - name: a
+    base_url: https://h/v3/voice/recallFlow/queryDetail/
+    api_key: $API_KEY
+    api_secret: ${hunter2}
+    flows:
+      - { key_id: 1, poll_interval: 1m }
+      - { key_id: 2, poll_interval: 9s }
+      - { key_id: 3, poll_interval: 9s }
+";
+    let told = |text: &str| -> Vec<String> {
+        let config = config::parse(text, Path::new("f"), &env).unwrap();
+        config
+            .warnings
+            .iter()
+            .map(|warning| warning.told_of(Path::new("f")))
+            .collect()
+    };
+    let reference = "this looks like a variable's name, and is taken as the secret itself";
+    assert_eq!(
+        told(text),
+        [
+            "f:1:9: global.request_timeout: 10s is longer than the poll_interval of 5s, so a slow answer holds up the next poll; shorten it".to_owned(),
+            "f:4:15: accounts[0].base_url: ends in the path of a call, which is added to it for each call; \
+             write it like https://api.laaffic.com/v3"
+                .to_owned(),
+            format!("f:5:14: accounts[0].api_key: {reference}; use api_key_env"),
+            format!("f:6:17: accounts[0].api_secret: {reference}; use api_secret_env"),
+            "f:9:37: accounts[0].flows[1].poll_interval: 9s is shorter than the request_timeout of 10s, so a slow answer holds up the next poll; \
+             lengthen it"
+                .to_owned(),
+        ]
+    );
+    let minimal = fs::read_to_string(Path::new(FOLDER).join("minimal.ok.yaml")).unwrap();
+    assert_eq!(
+        told(&minimal),
+        ["f:2:3: accounts: no account has a flow, so nothing is polled; list flows, or ask for single ones at /probe"]
+    );
+    let good = format!("{minimal}    flows: [key_id: 1]\nglobal: {{ request_timeout: 1m }}\n");
+    assert_eq!(told(&good), [""; 0]);
+    assert_eq!(told(&good.replace("1m", "61s")).len(), 1);
 }
 
 #[test]
@@ -251,7 +298,7 @@ fn very_many_flows_are_read_in_order() {
     let flows: String = (1..=50_000)
         .map(|key| format!("      - {{ key_id: {key}, name: flow-{key} }}\n"))
         .collect();
-    let config = config::parse(&format!("{head}    flows:\n{flows}"), Path::new("config.yaml"), &env).unwrap();
+    let config = config::parse(format!("{head}    flows:\n{flows}"), Path::new("config.yaml"), &env).unwrap();
     let keys: Vec<u64> = config.accounts[0].flows.iter().map(|flow| flow.key_id.get()).collect();
     assert_eq!(keys, (1..=50_000).collect::<Vec<_>>());
 }
@@ -279,12 +326,12 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(content in any::<Vec<u8>>()) {
-        let _ = config::parse_bytes(&content, Path::new("config.yaml"), &env);
+        let _ = config::parse(&content, Path::new("config.yaml"), &env);
     }
 
     #[test]
     fn no_pieces_of_yaml_make_it_panic(pieces in prop::collection::vec(piece(), 0..30)) {
-        let _ = config::parse(&pieces.concat(), Path::new("config.yaml"), &env);
+        let _ = config::parse(pieces.concat(), Path::new("config.yaml"), &env);
     }
 
     #[test]

@@ -26,9 +26,9 @@ impl Plan {
     /// If an account's secrets, TLS files or proxy cannot be used.
     pub fn new(mut config: Config, clock: &SharedClock, connect: &Connect) -> Result<Self, PollError> {
         let policy = Policy {
-            stale_after: config.stale_after,
-            terminal_poll_interval: config.terminal_poll_interval,
-            request_timeout: config.request_timeout,
+            stale_after: config.global.stale_after.get(),
+            terminal_poll_interval: config.global.terminal_poll_interval.get(),
+            request_timeout: config.global.request_timeout.get(),
         };
         // Moved, not copied: the copies' memory would not come back when the configuration goes.
         let flows: Vec<_> = config
@@ -66,11 +66,16 @@ fn settings(
     let transport = connect(account, config)?;
     Ok(Settings {
         account: account.name.clone(),
-        client: Client::new(&account.base_url, transport, config.request_timeout, Arc::clone(clock)),
+        client: Client::new(
+            &account.base_url,
+            transport,
+            config.global.request_timeout.get(),
+            Arc::clone(clock),
+        ),
         credentials,
-        rate_limit: account.rate_limit,
-        max_concurrent_requests: account.max_concurrent_requests,
-        terminal_poll_interval: config.terminal_poll_interval,
+        rate_limit: account.settings.rate_limit.get(),
+        max_concurrent_requests: account.settings.most_concurrent(),
+        terminal_poll_interval: config.global.terminal_poll_interval.get(),
     })
 }
 
@@ -84,9 +89,9 @@ pub type Connect = dyn Fn(&Account, &Config) -> Result<Arc<dyn Transport>, Clien
 pub fn over_network(account: &Account, config: &Config) -> Result<Arc<dyn Transport>, ClientError> {
     let network = Network::new(
         &account.base_url,
-        &account.http_client,
-        config.request_timeout,
-        account.max_concurrent_requests,
+        &account.settings.http_client,
+        config.global.request_timeout.get(),
+        account.settings.most_concurrent(),
     )?;
     Ok(Arc::new(network))
 }

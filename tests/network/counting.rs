@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exporter_toolkit::exposition::{Format, Frames};
+use exporter_toolkit::yaml::Whole;
 use laaffic_exporter::clock::{Clock as _, SharedClock, SystemClock};
-use laaffic_exporter::config::{self, Config, HttpClient, Secret, SecretSource};
+use laaffic_exporter::config::schema::{self, Global, Rate};
+use laaffic_exporter::config::{self, Config, Interval, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId, Outcome};
 use laaffic_exporter::poll::{Plan, Poller, over_network};
@@ -67,9 +69,11 @@ fn polled(name: &str, flows: u64, scheme: &str, address: SocketAddr) -> config::
         base_url: format!("{scheme}://{address}/v3").parse().unwrap(),
         api_key: SecretSource::Value(Secret::new(format!("key-of-{name}"))),
         api_secret: SecretSource::Value(Secret::new(format!("secret-of-{name}"))),
-        rate_limit: 1000.0,
-        max_concurrent_requests: 16,
-        http_client: HttpClient::default(),
+        settings: schema::Account {
+            rate_limit: Rate::new(1000.0).unwrap(),
+            max_concurrent_requests: Whole::new(16).unwrap(),
+            ..schema::Account::default()
+        },
         flows: (1..=flows).map(flow).collect(),
     }
 }
@@ -78,10 +82,12 @@ fn polled(name: &str, flows: u64, scheme: &str, address: SocketAddr) -> config::
 async fn one_round(accounts: Vec<config::Account>) -> BTreeMap<String, ByOutcome> {
     let clock: SharedClock = Arc::new(SystemClock);
     let config = Config {
-        terminal_poll_interval: Duration::from_secs(3600),
-        request_timeout: Duration::from_secs(2),
-        stale_after: Duration::from_secs(3600),
+        global: Global {
+            request_timeout: Interval::new(Duration::from_secs(2)).unwrap(),
+            ..Global::default()
+        },
         accounts,
+        ..Config::default()
     };
     let names = config.accounts.iter().map(|account| account.name.clone());
     let activity = Arc::new(Activity::new(names, clock.now()));

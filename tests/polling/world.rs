@@ -9,10 +9,12 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use exporter_toolkit::exposition::{Format, Frames};
+use exporter_toolkit::yaml::Whole;
 use futures_util::future::BoxFuture;
 use laaffic_exporter::api::{Error, Transport};
 use laaffic_exporter::clock::{Clock, SharedClock};
-use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource};
+use laaffic_exporter::config::schema::{self, Rate};
+use laaffic_exporter::config::{Account, Config, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
 use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
@@ -331,10 +333,8 @@ pub(crate) fn vendor_account(setup: &Setup) -> laaffic_simulator::Account {
 
 fn config(setups: &[Setup]) -> Config {
     Config {
-        terminal_poll_interval: MINUTE * 15,
-        request_timeout: Duration::from_secs(10),
-        stale_after: MINUTE * 5,
         accounts: setups.iter().map(account).collect(),
+        ..Config::default()
     }
 }
 
@@ -355,9 +355,11 @@ fn account(setup: &Setup) -> Account {
         base_url: "http://vendor/v3".parse().unwrap(),
         api_key: source("key", played.api_key),
         api_secret: source("secret", played.api_secret),
-        rate_limit: setup.rate_limit,
-        max_concurrent_requests: setup.max_concurrent_requests,
-        http_client: HttpClient::default(),
+        settings: schema::Account {
+            rate_limit: Rate::new(setup.rate_limit).unwrap(),
+            max_concurrent_requests: Whole::new(setup.max_concurrent_requests as u64).unwrap(),
+            ..schema::Account::default()
+        },
         flows: setup.flows.iter().map(flow).collect(),
     }
 }

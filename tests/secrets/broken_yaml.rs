@@ -84,38 +84,65 @@ const LINES: &[&str] = &[
     "B: {K: hunter2\u{1}}",
 ];
 
-/// What this file's reader says of each line; `None` where it has nothing to say against it.
-fn refusals(file: &Path, block: &str, key: &str, read: impl Fn(&Path) -> Option<String>) -> Vec<String> {
+/// What stands above a block of an account, and of its first flow; the block's lines go in by the last line's indentation.
+const ACCOUNT: &str = "accounts:\n- name: a\n  base_url: http://h\n  api_key: x\n  api_secret: x\n  ";
+const FLOW: &str =
+    "accounts:\n- name: a\n  base_url: http://h\n  api_key: x\n  api_secret: x\n  flows:\n  - key_id: 1\n    ";
+
+/// What this file's reader says of each line, below `above`; only of those that it has something to say against.
+fn refusals(file: &Path, above: &str, [block, key]: [&str; 2], read: &Read) -> Vec<String> {
+    let (_, indentation) = above.rsplit_once('\n').unwrap_or_default();
     let refusal = |line: &&str| {
-        let text = line.replace('B', block).replace('K', key);
+        let line = line.replace('B', block).replace('K', key);
+        let text = format!("{above}{}", line.replace('\n', &format!("\n{indentation}")));
         fs::write(file, &text).unwrap();
         read(file).map(|told| format!("{text}\n=> {told}"))
     };
     LINES.iter().filter_map(refusal).collect()
 }
 
+type Read = dyn Fn(&Path) -> Option<String>;
+
 #[test]
 fn no_broken_line_of_any_yaml_file_is_told_with_its_secret() {
-    assert!(LINES.len() > 50);
+    assert!(LINES.len() > 60);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file.yaml");
-    let main = |file: &Path| Some(config::load(file, &|_| None).err()?.to_string());
-    let web = |file: &Path| Some(web_config::load(file).err()?.to_string());
-    let http = |file: &Path| Some(HttpConfig::load(file).err()?.to_string());
-    let told = [
-        refusals(&file, "global", "api_secret", main),
-        refusals(&file, "accounts", "api_secret", main),
-        refusals(&file, "basic_auth_users", "al", web),
-        refusals(&file, "tls_server_config", "key", web),
-        refusals(&file, "http_server_config", "headers", web),
-        refusals(&file, "basic_auth", "password", http),
-        refusals(&file, "tls_config", "server_name", http),
-    ];
-    for refusals in told {
-        assert!(refusals.len() > 50, "only {} of the lines are refused", refusals.len());
+    let main: &Read = &|file| Some(config::load(file, &|_| None).err()?.to_string());
+    let web: &Read = &|file| Some(web_config::load(file).err()?.to_string());
+    let http: &Read = &|file| Some(HttpConfig::load(file).err()?.to_string());
+    for (above, place, read) in [
+        ("", ["global", "api_secret"], main),
+        ("", ["global", "poll_interval"], main),
+        ("", ["accounts", "api_secret"], main),
+        ("", ["accounts", "rate_limit"], main),
+        ("", ["accounts", "max_concurrent_requests"], main),
+        (ACCOUNT, ["http_client", "proxy_url"], main),
+        (ACCOUNT, ["flows", "key_id"], main),
+        (ACCOUNT, ["flows", "poll_interval"], main),
+        (FLOW, ["labels", "team"], main),
+        ("", ["basic_auth_users", "al"], web),
+        ("", ["tls_server_config", "key"], web),
+        ("", ["tls_server_config", "min_version"], web),
+        ("", ["tls_server_config", "cipher_suites"], web),
+        ("", ["http_server_config", "headers"], web),
+        ("", ["http_server_config", "http2"], web),
+        ("", ["rate_limit", "interval"], web),
+        ("", ["rate_limit", "burst"], web),
+        ("", ["basic_auth", "password"], http),
+        ("", ["tls_config", "server_name"], http),
+        ("", ["tls_config", "insecure_skip_verify"], http),
+    ] {
+        let refusals = refusals(&file, above, place, read);
+        assert!(
+            refusals.len() > 50,
+            "only {} of the lines are refused: {place:?}",
+            refusals.len()
+        );
         for refusal in refusals {
             let (_, words) = refusal.split_once("\n=> ").unwrap();
             assert!(!words.contains(SECRET), "{refusal}");
+            assert!(words.lines().all(|line| line.contains("file.yaml:")), "{refusal}");
         }
     }
 }

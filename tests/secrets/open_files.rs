@@ -33,6 +33,7 @@ fn of_files() -> TempDir {
     api_key_file: key
     api_secret_file: secret
     http_client: {{ tls_config: {{ cert_file: client.crt, key_file: client.key }} }}
+    flows: [key_id: 1]
 "
         )
     };

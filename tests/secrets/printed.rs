@@ -42,7 +42,7 @@ async fn no_type_prints_the_secret_it_holds() {
     let config = load(&path).unwrap();
     for account in &config.accounts {
         print(&mut outlets, account);
-        print(&mut outlets, &account.http_client);
+        print(&mut outlets, &account.settings.http_client);
         for source in [&account.api_key, &account.api_secret] {
             print(&mut outlets, source);
             print(
@@ -53,7 +53,7 @@ async fn no_type_prints_the_secret_it_holds() {
         let credentials = Credentials::new(account.api_key.clone(), account.api_secret.clone()).unwrap();
         print(&mut outlets, &credentials);
         let patience = Duration::from_secs(1);
-        let network = Network::new(&account.base_url, &account.http_client, patience, 1).unwrap();
+        let network = Network::new(&account.base_url, &account.settings.http_client, patience, 1).unwrap();
         print(&mut outlets, &network);
         let client = Client::new(&account.base_url, Arc::new(network), patience, Arc::clone(&clock));
         print(&mut outlets, &client);
@@ -99,7 +99,7 @@ async fn no_type_prints_the_secret_it_holds() {
 
     for (_, content) in broken(&world.config()) {
         // Only what the network would find out is not refused here.
-        if let Err(error) = config::parse_bytes(&content, &path, &|_| Some("x".to_owned())) {
+        if let Err(error) = config::parse(&content, &path, &|_| Some("x".to_owned())) {
             outlets.add("a refusal", error.to_string());
             print(&mut outlets, &error);
         }

@@ -7,23 +7,25 @@
 //! - [`server`]: listening, connections that are bounded in number and time, TLS, passwords, systemd, the stop
 //! - [`web_config`]: `--web.config.file`, in the schema of Go's exporter-toolkit, with live reload
 //! - [`pages`]: parts of pages for people
+//! - [`yaml`]: serde structs read from YAML with every mistake at once, by line and column; [`duration`] in Prometheus' notation
+//! - [`secret`], [`credential`], [`secret_reader`]: secrets that cannot be printed, where they come from, and as they are now
+//! - [`watched`]: whether files have changed; [`exposure`]: whether everyone may read them; [`surroundings`]: what a file refers to
+//! - [`http_config`]: a client's password and certificates, in Prometheus' schema
 //! - [`clock`]: time that a test can hold still
 //!
 //! A whole exporter is in `examples/minimal.rs`.
 
 pub mod clock;
+pub mod credential;
+pub mod duration;
 pub mod exposition;
+pub mod exposure;
+pub mod http_config;
 pub mod pages;
+pub mod secret;
+pub mod secret_reader;
 pub mod server;
+pub mod surroundings;
+pub mod watched;
 pub mod web_config;
-mod tmp {
-    pub use super::identity::*;
-    pub use super::problem::*;
-    pub fn key_in_path(s: &str) -> String {
-        s.to_owned()
-    }
-    pub fn warn_of_open_file(_: &std::path::Path) {}
-}
-mod identity;
-#[allow(missing_docs)]
-pub mod problem;
+pub mod yaml;

@@ -2,6 +2,37 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer};
+
+use crate::yaml::{Leaf, lenient, number_in_words};
+
+/// A duration in Go's notation; none is zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct GoDuration(pub(super) Duration);
+
+impl Leaf for GoDuration {
+    const KIND: &'static str = "a duration";
+    const HINT: &'static str = "write it like 1s, 250ms or 1m30s";
+
+    fn parse(text: &str, plain: bool) -> Result<Self, String> {
+        // As everywhere in this file, an empty text counts as none.
+        let duration = if text.is_empty() {
+            Some(Duration::ZERO)
+        } else {
+            parse(text)
+        };
+        duration
+            .map(Self)
+            .ok_or_else(|| format!("{} is not {}; {}", number_in_words(text, plain), Self::KIND, Self::HINT))
+    }
+}
+
+impl<'de> Deserialize<'de> for GoDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient(deserializer)
+    }
+}
+
 const UNITS: [(&str, f64); 7] = [
     ("ns", 1e-9),
     ("us", 1e-6),
@@ -16,7 +47,7 @@ const UNITS: [(&str, f64); 7] = [
 const LONGEST: f64 = 9_223_372_036.0;
 
 /// The duration that `text` writes; `None` where it is not one that makes sense here, where none is negative.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

@@ -2,18 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::check::Seen;
 use super::{RateLimit, WebConfig, load_and_see};
-use crate::tmp::{Identity, LoadError};
-
-/// How often files are looked at, at most: soon enough for a rotation, and a few `stat`s a second cost nothing.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use crate::watched::{Files, News, Watched};
+use crate::yaml::LoadError;
 
 /// Gives the web configuration as it is now. To be shared: asked for every connection and every request.
 #[derive(Debug)]
@@ -22,18 +17,8 @@ pub struct LiveWebConfig {
     path: Option<PathBuf>,
     /// What the file said at the start. Some of it holds until the end.
     start: Arc<WebConfig>,
-    // The lock is held for a few `stat`s a second and, after a change, for reading a few files; never across an await.
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// The last configuration that could be used.
-    good: Arc<WebConfig>,
-    seen: Vec<Seen>,
-    looked: Instant,
-    /// What was wrong at the last look, as it was told.
-    failure: Option<String>,
+    // The lock is held for reading a few files, once a second at most; never across an await.
+    state: Mutex<Watched<Arc<WebConfig>>>,
 }
 
 /// The web configuration at one moment.
@@ -48,7 +33,7 @@ pub struct Current {
 impl LiveWebConfig {
     /// Plain HTTP for everybody.
     pub fn none() -> Self {
-        Self::with(None, WebConfig::default(), Vec::new())
+        Self::with(None, WebConfig::default(), Files::default())
     }
 
     /// Reads and checks the file at this path, and looks after it from then on.
@@ -56,38 +41,29 @@ impl LiveWebConfig {
     /// # Errors
     /// As [`super::load`].
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let (config, seen) = load_and_see(path)?;
-        Ok(Self::with(Some(path.to_owned()), config, seen))
+        let (config, files) = load_and_see(path)?;
+        Ok(Self::with(Some(path.to_owned()), config, files))
     }
 
-    fn with(path: Option<PathBuf>, config: WebConfig, seen: Vec<Seen>) -> Self {
+    fn with(path: Option<PathBuf>, config: WebConfig, files: Files) -> Self {
         let start = Arc::new(config);
         Self {
             path,
-            state: Mutex::new(State {
-                good: Arc::clone(&start),
-                seen,
-                looked: Instant::now(),
-                failure: None,
-            }),
+            state: Mutex::new(Watched::new(Arc::clone(&start), files)),
             start,
         }
     }
 
     /// The configuration as it is now; at most a second old.
     pub fn current(&self) -> Current {
-        let Some(path) = &self.path else {
-            return Current {
-                config: Arc::clone(&self.start),
-                usable: true,
-            };
-        };
         // What the lock guards is replaced as a whole, so it is sound even after a panic.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.look(path, &self.start, Instant::now());
+        if let Some(path) = &self.path {
+            self.look(&mut state, path);
+        }
         Current {
-            config: Arc::clone(&state.good),
-            usable: state.failure.is_none(),
+            config: Arc::clone(state.good()),
+            usable: state.is_current(),
         }
     }
 
@@ -101,44 +77,30 @@ impl LiveWebConfig {
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.start.rate_limit
     }
-}
 
-impl State {
-    fn look(&mut self, path: &Path, start: &WebConfig, now: Instant) {
-        if now.duration_since(self.looked) < LOOK_EVERY {
-            return;
-        }
-        self.looked = now;
-        // After a failure everything is read again even if it looks the same: new permissions do not change what is compared.
-        if self.failure.is_none() && self.seen.iter().all(is_same) {
-            return;
-        }
-        match load_and_see(path)
-            .map_err(|error| one_line(&error))
-            .and_then(|loaded| fits(loaded, start))
-        {
-            Ok((config, seen)) => {
-                if config.http2 != start.http2 || config.rate_limit != start.rate_limit {
-                    warn!(path = %path.display(), "http2 and rate_limit of the web configuration changed; that takes a restart");
+    fn look(&self, state: &mut Watched<Arc<WebConfig>>, path: &Path) {
+        let start = &self.start;
+        let load = || {
+            let (config, files) = load_and_see(path).map_err(|error| one_line(&error))?;
+            Ok((Arc::new(fitting(config, start)?), files))
+        };
+        let news = state.look(load);
+        let path = path.display();
+        match news {
+            None => {}
+            Some(News::Renewed) => {
+                let now = state.good();
+                if now.http2 != start.http2 || now.rate_limit != start.rate_limit {
+                    warn!(%path, "http2 and rate_limit of the web configuration changed; that takes a restart");
                 }
-                info!(path = %path.display(), "web configuration changed, using its new content");
-                (self.good, self.seen, self.failure) = (Arc::new(config), seen, None);
+                info!(%path, "web configuration changed, using its new content");
             }
-            Err(reason) => {
-                if self.failure.as_ref() != Some(&reason) {
-                    error!(
-                        reason,
-                        "web configuration changed and cannot be used, answering 500 until it can"
-                    );
-                }
-                self.failure = Some(reason);
-            }
+            Some(News::Failed(reason)) => error!(
+                reason,
+                "web configuration changed and cannot be used, answering 500 until it can"
+            ),
         }
     }
-}
-
-fn is_same((path, identity): &Seen) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == *identity)
 }
 
 fn one_line(error: &LoadError) -> String {
@@ -146,13 +108,12 @@ fn one_line(error: &LoadError) -> String {
 }
 
 /// A listener cannot change between TLS and plain HTTP: whoever turned TLS on would go on being served without.
-fn fits(loaded: (WebConfig, Vec<Seen>), start: &WebConfig) -> Result<(WebConfig, Vec<Seen>), String> {
-    let (config, seen) = loaded;
+fn fitting(config: WebConfig, start: &WebConfig) -> Result<WebConfig, String> {
     match (&start.tls, &config.tls) {
         (Some(_), None) => Err("tls_server_config was removed; turning TLS off takes a restart".to_owned()),
         (None, Some(_)) => Err("tls_server_config was added; turning TLS on takes a restart".to_owned()),
         // What is agreed upon in a handshake must be what the server was started with.
-        (Some(_), Some(_)) | (None, None) => Ok((with_alpn_of(config, start), seen)),
+        (Some(_), Some(_)) | (None, None) => Ok(with_alpn_of(config, start)),
     }
 }
 
@@ -172,6 +133,7 @@ mod tests {
     use std::fs;
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::time::Duration;
 
     use tracing_subscriber::fmt::MakeWriter;
 
@@ -220,7 +182,7 @@ mod tests {
         };
         write(&format!("basic_auth_users: {{al: {HASH}}}"));
         let live = LiveWebConfig::open(&path).unwrap();
-        let later = || tokio::time::advance(LOOK_EVERY);
+        let later = || tokio::time::advance(Duration::from_secs(1));
 
         write("basic_auth_users: {al: hunter2, be: hunter3}");
         assert!(live.current().usable);

@@ -14,19 +14,27 @@ mod users;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls::ServerConfig;
 
-use self::check::{Check, Seen};
+use self::check::Check;
 pub use self::live::{Current, LiveWebConfig};
-use self::schema::{File, Http, Pairs, Rate, given};
-pub use self::users::ORDINARY_COST;
-pub use self::users::{NotAHash, PasswordHash, Users};
-use crate::tmp::{LoadError, Position, Problem, key_in_path, warn_of_open_file};
+use self::schema::{File, Rate};
+pub use self::users::{NotAHash, ORDINARY_COST, PasswordHash, Users};
+use crate::exposure::warn_if_open;
+use crate::secret::Secret;
+use crate::watched::Files;
+use crate::yaml::{self, LoadError, Pairs, Path};
+
+/// The flag that names the file.
+const FLAG: &str = "--web.config.file";
+
+/// More than any chain of certificates.
+const LONGEST_FILE: u64 = 1024 * 1024;
 
 /// The headers that may be configured, and the values of those that do not take any.
 const HEADERS: [(&str, &[&str]); 5] = [
@@ -65,137 +73,90 @@ pub struct RateLimit {
 ///
 /// # Errors
 /// Everything that is wrong, at once; no password hash and no key is in a message.
-pub fn load(path: &Path) -> Result<WebConfig, LoadError> {
+pub fn load(path: &FilePath) -> Result<WebConfig, LoadError> {
     load_and_see(path).map(|(config, _)| config)
 }
 
-fn load_and_see(path: &Path) -> Result<(WebConfig, Vec<Seen>), LoadError> {
-    let one = |problem| LoadError::new(path, vec![problem]);
-    let content = check::read(path).map_err(|error| {
-        let message = format!("cannot be read: {error}; name a readable file with --web.config.file");
-        one(Problem::new(None, "", message))
-    })?;
-    let text =
-        std::str::from_utf8(&content.bytes).map_err(|_| one(Problem::new(None, "", "this is not UTF-8 text")))?;
-    let file = parse(text).map_err(one)?;
-    let mut check = Check::new(path);
-    let config = checked(&file, &mut check);
-    if !check.problems.is_empty() {
-        return Err(LoadError::new(path, check.problems));
-    }
-    let mut seen = check.seen;
-    seen.push((path.to_owned(), content.identity));
-    let holds_secrets = !config.users.is_empty() || file.tls_server_config.is_some_and(|tls| given(&tls.key).is_some());
-    let own = (content.open_to_all && holds_secrets).then(|| path.to_owned());
-    for path in check.open_to_all.iter().chain(&own) {
-        warn_of_open_file(path);
-    }
-    Ok((config, seen))
-}
-
-fn parse(text: &str) -> Result<File, Problem> {
-    let no_content = text
-        .lines()
-        .map(str::trim)
-        .all(|line| line.is_empty() || line.starts_with('#'));
-    if no_content {
-        return Ok(File::default());
-    }
-    match serde_yaml::from_str::<Option<File>>(text) {
-        Ok(file) => Ok(file.unwrap_or_default()),
-        Err(error) => {
-            // The library's own words are left out: they name what was found, and that may be a password or a key.
-            let position = error.location().map(|place| Position {
-                line: place.line(),
-                column: place.column(),
-            });
-            let message = "this does not fit the web-config schema; check the key's name, the space after each colon, and what belongs here \
-                           (docs/web-config.md)";
-            Err(Problem::new(position, "", message))
-        }
-    }
+/// Also gives the files that were read, this one first.
+fn load_and_see(path: &FilePath) -> Result<(WebConfig, Files), LoadError> {
+    let mut files = Files::of_at_most(LONGEST_FILE);
+    let content = files.read(path).map_err(|error| yaml::unreadable(FLAG, path, &error))?;
+    let check = |file: File, rules: &mut yaml::Rules| {
+        let mut check = Check::new(path, rules, &mut files);
+        let config = checked(&file, &mut check);
+        let holds_secrets = !config.users.is_empty() || file.tls_server_config.key.is_some();
+        let own = holds_secrets.then(|| path.to_owned());
+        let secret = check.keys.into_iter().chain(own).collect::<Vec<_>>();
+        Some((config, secret))
+    };
+    let ((config, secret), _) = yaml::load(path, &content, check)?;
+    secret.iter().for_each(|path| warn_if_open(path));
+    Ok((config, files))
 }
 
 fn checked(file: &File, check: &mut Check<'_>) -> WebConfig {
-    let http = file.http_server_config.as_ref();
-    let http2 = http.and_then(|http| http.http2).unwrap_or(true);
-    let tls = file.tls_server_config.as_ref();
+    let http2 = file.http_server_config.http2.unwrap_or(true);
     WebConfig {
-        tls: tls.and_then(|tls| tls::server_config(tls, http2, check)),
+        tls: tls::server_config(&file.tls_server_config, http2, check),
         http2,
-        headers: http.map_or_else(HeaderMap::new, |http| headers(http, check)),
-        users: file
-            .basic_auth_users
-            .as_ref()
-            .map_or_else(Users::default, |pairs| users(pairs, check)),
-        rate_limit: file.rate_limit.as_ref().and_then(|rate| rate_limit(rate, check)),
+        headers: headers(&file.http_server_config.headers, check),
+        users: users(&file.basic_auth_users, check),
+        rate_limit: rate_limit(&file.rate_limit),
     }
 }
 
-fn headers(http: &Http, check: &mut Check<'_>) -> HeaderMap {
-    const AT: &str = "http_server_config";
+fn headers(pairs: &Pairs<String, Option<String>>, check: &mut Check<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let empty = Pairs(Vec::new());
-    for (name, value) in &http.headers.as_ref().unwrap_or(&empty).0 {
-        let at = format!("headers.{}", key_in_path(name));
+    let block = Path::Root.key("http_server_config");
+    let block = block.key("headers");
+    for (name, value) in &pairs.0 {
+        let at = block.key(name);
         let Some((known, values)) = HEADERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
             let known = HEADERS.map(|(known, _)| known).join(", ");
-            check.problem(
-                AT,
-                &at,
-                format!("this header cannot be set here; those that can are {known}"),
-            );
+            let message = format!("this header cannot be set here; those that can are {known}");
+            check.rules.problem_with_key(&at, message);
             continue;
         };
         // As in the toolkit, a blank value sets nothing.
-        if value.is_empty() {
+        let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else {
             continue;
-        }
-        if !values.is_empty() && !values.contains(&&**value) {
-            check.problem(
-                AT,
-                &at,
-                format!("{value:?} is not a value of it; choose {}", values.join(" or ")),
-            );
+        };
+        if !values.is_empty() && !values.contains(&value) {
+            let message = format!("this is not a value of it; choose {}", values.join(" or "));
+            check.rules.problem(&at, message);
             continue;
         }
         match (HeaderName::try_from(*known), HeaderValue::try_from(value)) {
             (Ok(name), Ok(value)) => {
                 headers.insert(name, value);
             }
-            (Err(_), _) | (_, Err(_)) => check.problem(AT, &at, "has a character that a header cannot carry"),
+            (Err(_), _) | (_, Err(_)) => {
+                let message = "has a character that a header cannot carry; write it in visible ASCII";
+                check.rules.problem(&at, message);
+            }
         }
     }
     headers
 }
 
-fn users(pairs: &Pairs, check: &mut Check<'_>) -> Users {
+fn users(pairs: &Pairs<String, Secret>, check: &mut Check<'_>) -> Users {
     let mut hashes = BTreeMap::new();
     for (user, hash) in &pairs.0 {
-        match hash.parse::<PasswordHash>() {
+        match hash.expose().parse::<PasswordHash>() {
             Ok(hash) => {
                 hashes.insert(user.clone(), hash);
             }
-            Err(error) => check.problem("basic_auth_users", &key_in_path(user), error.to_string()),
+            Err(error) => check.problem("basic_auth_users", user, error.to_string()),
         }
     }
     Users::new(hashes)
 }
 
-fn rate_limit(rate: &Rate, check: &mut Check<'_>) -> Option<RateLimit> {
-    let interval = match given(&rate.interval) {
-        None => Duration::ZERO,
-        Some(text) => match go_duration::parse(text) {
-            Some(interval) => interval,
-            None => {
-                let message = format!("{text:?} is not a duration; write it like 1s, 250ms or 1m30s");
-                check.problem("rate_limit", "interval", message);
-                return None;
-            }
-        },
-    };
+fn rate_limit(rate: &Rate) -> Option<RateLimit> {
+    let interval = rate.interval.0;
     // A bucket for no request at all would refuse every one.
-    let burst = NonZeroU32::new(rate.burst.unwrap_or_default()).unwrap_or(NonZeroU32::MIN);
+    let burst = u32::try_from(rate.burst.get()).ok().and_then(NonZeroU32::new);
+    let burst = burst.unwrap_or(NonZeroU32::MIN);
     (!interval.is_zero()).then_some(RateLimit { interval, burst })
 }
 

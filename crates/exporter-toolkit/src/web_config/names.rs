@@ -4,13 +4,23 @@ use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::ring::{cipher_suite, kx_group};
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion, version};
 
-/// What a name stands for.
+/// Why a name stands for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unknown {
     /// Go knows it, the TLS library does not have it.
     NotHere,
     /// Nobody knows it.
     Nowhere,
+}
+
+impl Unknown {
+    /// In words, of a name that should be `kind`. One that nobody knows is not repeated: it may be a secret in the wrong place.
+    pub(super) fn in_words(self, name: &str, kind: &str, why_not_here: &str) -> String {
+        match self {
+            Self::NotHere => format!("{name:?} is not supported, {why_not_here}"),
+            Self::Nowhere => format!("this is not {kind}"),
+        }
+    }
 }
 
 const SUITES: [(&str, SupportedCipherSuite); 9] = [
@@ -68,9 +78,16 @@ const SUITES_OF_GO: [&str; 14] = [
 pub(super) fn suite(name: &str) -> Result<SupportedCipherSuite, Unknown> {
     match SUITES.iter().find(|(known, _)| *known == name) {
         Some((_, suite)) => Ok(*suite),
-        None if SUITES_OF_GO.contains(&name) || name.contains("_CBC_") => Err(Unknown::NotHere),
+        None if SUITES_OF_GO.contains(&name) || has_form_of_suite(name) && name.contains("_CBC_") => {
+            Err(Unknown::NotHere)
+        }
         None => Err(Unknown::Nowhere),
     }
+}
+
+fn has_form_of_suite(name: &str) -> bool {
+    let of_suite = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    name.starts_with("TLS_") && name.bytes().all(of_suite)
 }
 
 /// The names that [`suite`] takes.

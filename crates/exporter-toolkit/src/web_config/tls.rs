@@ -10,9 +10,13 @@ use rustls::{ProtocolVersion, ServerConfig, SupportedCipherSuite, SupportedProto
 use super::check::Check;
 use super::client_cert::{ClientCerts, Policy};
 use super::names::{self, Unknown};
-use super::schema::{Text, Tls, given};
+use super::schema::{Tls, given};
+use crate::secret::Secret;
+use crate::yaml::Path;
 
 const AT: &str = "tls_server_config";
+
+const NOT_SECURE: &str = "because it is not secure any more";
 
 /// HTTP/2 over TLS 1.2 needs one of these (RFC 9113, 9.2.2); Go refuses to serve it without.
 const NEEDED_BY_HTTP2: [&str; 2] = [
@@ -67,7 +71,6 @@ fn is_empty(tls: &Tls) -> bool {
     let texts = [
         &tls.cert,
         &tls.cert_file,
-        &tls.key,
         &tls.key_file,
         &tls.client_auth_type,
         &tls.client_ca,
@@ -75,36 +78,47 @@ fn is_empty(tls: &Tls) -> bool {
         &tls.min_version,
         &tls.max_version,
     ];
-    let lists = [&tls.client_allowed_sans, &tls.cipher_suites, &tls.curve_preferences];
+    let lists = [&tls.cipher_suites, &tls.curve_preferences];
     texts.into_iter().all(|text| given(text).is_none())
-        && lists.into_iter().all(|list| list.as_ref().is_none_or(Vec::is_empty))
+        && inline_key(tls).is_none()
+        && lists.into_iter().all(Vec::is_empty)
+        && tls.client_allowed_sans.as_ref().is_none_or(Vec::is_empty)
         && tls.prefer_server_cipher_suites.is_none()
 }
 
+/// The text of the private key, if it is there.
+fn inline_key(tls: &Tls) -> Option<&str> {
+    tls.key.as_ref().map(Secret::expose).filter(|key| !key.is_empty())
+}
+
 /// The name of the key that holds, for a pair of which the file wins.
-fn named(file: &Option<Text>, name_of_file: &'static str, name: &'static str) -> &'static str {
+fn named(file: &Option<String>, name_of_file: &'static str, name: &'static str) -> &'static str {
     if given(file).is_some() { name_of_file } else { name }
 }
 
 /// The PEM text of a pair of keys, and the name of the one that was taken.
 fn pem(
-    file: &Option<Text>,
-    inline: &Option<Text>,
+    file: &Option<String>,
+    inline: Option<&str>,
     names: (&'static str, &'static str),
     check: &mut Check<'_>,
 ) -> Option<(Vec<u8>, &'static str)> {
     if let Some(path) = given(file) {
         return Some((check.read(AT, names.0, path)?, names.0));
     }
-    given(inline).map(|text| (text.as_bytes().to_vec(), names.1))
+    inline.map(|text| (text.as_bytes().to_vec(), names.1))
 }
 
 fn certificate(tls: &Tls, check: &mut Check<'_>) -> Option<Vec<CertificateDer<'static>>> {
     if given(&tls.cert).is_none() && given(&tls.cert_file).is_none() {
-        check.problem(AT, "cert_file", "missing one of cert or cert_file");
+        check.problem(
+            AT,
+            "cert_file",
+            "missing one of cert or cert_file; name the PEM file of the certificate",
+        );
         return None;
     }
-    let (text, name) = pem(&tls.cert_file, &tls.cert, ("cert_file", "cert"), check)?;
+    let (text, name) = pem(&tls.cert_file, given(&tls.cert), ("cert_file", "cert"), check)?;
     certificates(&text, name, check)
 }
 
@@ -119,11 +133,15 @@ fn certificates(text: &[u8], name: &str, check: &mut Check<'_>) -> Option<Vec<Ce
 }
 
 fn key(tls: &Tls, check: &mut Check<'_>) -> Option<PrivateKeyDer<'static>> {
-    if given(&tls.key).is_none() && given(&tls.key_file).is_none() {
-        check.problem(AT, "key_file", "missing one of key or key_file");
+    if inline_key(tls).is_none() && given(&tls.key_file).is_none() {
+        check.problem(
+            AT,
+            "key_file",
+            "missing one of key or key_file; name the PEM file of the private key",
+        );
         return None;
     }
-    let (text, name) = pem(&tls.key_file, &tls.key, ("key_file", "key"), check)?;
+    let (text, name) = pem(&tls.key_file, inline_key(tls), ("key_file", "key"), check)?;
     // The reader's own words are left out: nothing of a key gets into a message.
     match PrivateKeyDer::from_pem_slice(&text) {
         Ok(key) => Some(key),
@@ -141,7 +159,7 @@ fn client_certs(tls: &Tls, provider: &Arc<CryptoProvider>, check: &mut Check<'_>
         Some(name) => match Policy::named(name) {
             Some(policy) => policy,
             None => {
-                let message = format!("{name:?} is not a policy; choose {}", Policy::NAMES);
+                let message = format!("this is not a policy; choose {}", Policy::NAMES);
                 check.problem(AT, "client_auth_type", message);
                 return None;
             }
@@ -150,7 +168,7 @@ fn client_certs(tls: &Tls, provider: &Arc<CryptoProvider>, check: &mut Check<'_>
     let ca = named(&tls.client_ca_file, "client_ca_file", "client_ca");
     let authorities = match pem(
         &tls.client_ca_file,
-        &tls.client_ca,
+        given(&tls.client_ca),
         ("client_ca_file", "client_ca"),
         check,
     ) {
@@ -171,8 +189,7 @@ fn client_certs(tls: &Tls, provider: &Arc<CryptoProvider>, check: &mut Check<'_>
         check.problem(AT, "client_auth_type", message);
         return None;
     }
-    let names = tls.client_allowed_sans.as_ref();
-    let names = names.map(|names| names.iter().map(|name| name.0.clone()).collect::<Vec<_>>());
+    let names = tls.client_allowed_sans.clone();
     if names.is_some() && !policy.requires() {
         let message = "needs the client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert: with any other, a client \
                        without a certificate has no name to compare";
@@ -189,16 +206,17 @@ fn client_certs(tls: &Tls, provider: &Arc<CryptoProvider>, check: &mut Check<'_>
 }
 
 fn versions(tls: &Tls, check: &mut Check<'_>) -> Option<Vec<&'static SupportedProtocolVersion>> {
-    let mut bound = |text: &Option<Text>, name: &str, default| {
+    let mut bound = |text: &Option<String>, name: &str, default| {
         let Some(text) = given(text) else {
             return Some(default);
         };
-        let why = match names::version(text) {
+        match names::version(text) {
             Ok(version) => return Some(version.version),
-            Err(Unknown::NotHere) => "is not supported, because it is not secure any more",
-            Err(Unknown::Nowhere) => "is not a version",
-        };
-        check.problem(AT, name, format!("{text:?} {why}; choose TLS12 or TLS13"));
+            Err(unknown) => {
+                let why = unknown.in_words(text, "a version", NOT_SECURE);
+                check.problem(AT, name, format!("{why}; choose TLS12 or TLS13"));
+            }
+        }
         None
     };
     let min = bound(&tls.min_version, "min_version", ProtocolVersion::TLSv1_2);
@@ -223,8 +241,8 @@ fn provider(tls: &Tls, http2: bool, check: &mut Check<'_>) -> Arc<CryptoProvider
         // As in Go, a list without suites of TLS 1.3 says nothing about TLS 1.3.
         provider.cipher_suites.retain(|suite| is_new(suite) && !any_new);
         provider.cipher_suites.extend(suites);
-        let names = tls.cipher_suites.as_deref().unwrap_or_default();
-        let serves_http2 = names.iter().any(|name| NEEDED_BY_HTTP2.contains(&&*name.0));
+        let names = &tls.cipher_suites;
+        let serves_http2 = names.iter().any(|name| NEEDED_BY_HTTP2.contains(&&**name));
         if http2 && any_old && !serves_http2 && given(&tls.min_version) != Some("TLS13") {
             let needed = NEEDED_BY_HTTP2.join(" or ");
             let message = format!("HTTP/2 needs {needed}; add it, or set http_server_config.http2 to false");
@@ -239,35 +257,47 @@ fn provider(tls: &Tls, http2: bool, check: &mut Check<'_>) -> Arc<CryptoProvider
 }
 
 fn cipher_suites(tls: &Tls, check: &mut Check<'_>) -> Vec<SupportedCipherSuite> {
-    let mut suites = Vec::new();
-    for (index, Text(name)) in tls.cipher_suites.iter().flatten().enumerate() {
-        let why = match names::suite(name) {
-            Ok(suite) => {
-                suites.push(suite);
-                continue;
-            }
-            Err(Unknown::NotHere) => "is not supported, because it is not secure any more",
-            Err(Unknown::Nowhere) => "is not a cipher suite",
-        };
-        let message = format!("{name:?} {why}; choose from {}", names::suites());
-        check.problem(AT, &format!("cipher_suites[{index}]"), message);
-    }
-    suites
+    each(
+        &tls.cipher_suites,
+        "cipher_suites",
+        check,
+        names::suite,
+        |unknown, name| {
+            let why = unknown.in_words(name, "a cipher suite", NOT_SECURE);
+            format!("{why}; choose from {}", names::suites())
+        },
+    )
 }
 
 fn curves(tls: &Tls, check: &mut Check<'_>) -> Vec<&'static dyn SupportedKxGroup> {
-    let mut groups = Vec::new();
-    for (index, Text(name)) in tls.curve_preferences.iter().flatten().enumerate() {
-        let why = match names::curve(name) {
-            Ok(group) => {
-                groups.push(group);
-                continue;
-            }
-            Err(Unknown::NotHere) => "is not supported by the TLS library in use",
-            Err(Unknown::Nowhere) => "is not a curve",
-        };
-        let message = format!("{name:?} {why}; choose from X25519, CurveP256, CurveP384");
-        check.problem(AT, &format!("curve_preferences[{index}]"), message);
+    each(
+        &tls.curve_preferences,
+        "curve_preferences",
+        check,
+        names::curve,
+        |unknown, name| {
+            let why = unknown.in_words(name, "a curve", "because the TLS library in use does not have it");
+            format!("{why}; choose from X25519, CurveP256, CurveP384")
+        },
+    )
+}
+
+/// What these names stand for; those that are unknown are noted in the list at `key`.
+fn each<T>(
+    names: &[String],
+    key: &str,
+    check: &mut Check<'_>,
+    named: impl Fn(&str) -> Result<T, Unknown>,
+    message: impl Fn(Unknown, &str) -> String,
+) -> Vec<T> {
+    let block = Path::Root.key(AT);
+    let list = block.key(key);
+    let mut found = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        match named(name) {
+            Ok(known) => found.push(known),
+            Err(unknown) => check.rules.problem(&list.index(index), message(unknown, name)),
+        }
     }
-    groups
+    found
 }

@@ -83,6 +83,7 @@ pub struct Users {
 }
 
 impl Users {
+    /// These users with these hashes.
     pub fn new(hashes: BTreeMap<String, PasswordHash>) -> Self {
         // An unknown name costs as much as most known ones do, and not what the dearest hash of all costs: that is the one that an
         // operator made dear for a single user.
@@ -93,11 +94,6 @@ impl Users {
             .or_else(|| costs().min());
         let fake = ordinary.map(PasswordHash::fake);
         Self { hashes, fake }
-    }
-
-    #[cfg(test)]
-    pub fn insert(&mut self, user: &str, hash: PasswordHash) {
-        self.hashes.insert(user.to_owned(), hash);
     }
 
     /// Whether no password is needed.

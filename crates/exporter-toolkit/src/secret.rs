@@ -1,17 +1,21 @@
 //! Secrets that cannot be printed, what makes one usable, and the places they come from.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
-/// More than any key or password; a larger file is a mistake (a log, a disk image) that should not be read whole.
-const LONGEST_FILE: u64 = 64 * 1024;
+use crate::watched::read_at_most;
 
-/// A secret text. `Debug` and `Display` say `<secret>`; only [`Secret::expose`] gives it away.
-#[derive(Clone, PartialEq, Eq)]
+/// More than any key or password; a larger file is a mistake (a log, a disk image) that should not be read whole.
+pub(crate) const LONGEST_FILE: u64 = 64 * 1024;
+
+/// A secret text. `Debug`, `Display` and `Serialize` say `<secret>`; only [`Secret::expose`] gives it away.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(transparent)]
 pub struct Secret(Box<str>);
 
 impl Secret {
@@ -35,6 +39,12 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<secret>")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -78,7 +88,16 @@ pub enum SecretError {
     TooLarge,
     /// The file is not there, or not for us.
     #[error("cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
+    Unreadable(io::Error),
+}
+
+impl From<io::Error> for SecretError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::FileTooLarge => Self::TooLarge,
+            _ => Self::Unreadable(error),
+        }
+    }
 }
 
 impl SecretUse {
@@ -102,16 +121,11 @@ impl SecretUse {
     /// # Errors
     /// Where the file cannot be read or what it holds cannot be used.
     pub fn read_file(self, path: &Path) -> Result<Secret, SecretError> {
-        self.read(&File::open(path)?)
+        self.check_content(read_at_most(path, LONGEST_FILE)?)
     }
 
-    /// [`SecretUse::read_file`] for a file that is open.
-    pub(super) fn read(self, file: &File) -> Result<Secret, SecretError> {
-        let mut content = Vec::new();
-        file.take(LONGEST_FILE + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > LONGEST_FILE {
-            return Err(SecretError::TooLarge);
-        }
+    /// The secret that a file with this content holds.
+    pub(crate) fn check_content(self, content: Vec<u8>) -> Result<Secret, SecretError> {
         let text = String::from_utf8(content).map_err(|_| SecretError::NotText)?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         self.check(text.strip_suffix('\r').unwrap_or(text))

@@ -14,10 +14,10 @@ pub struct Position {
 
 impl Position {
     /// The first character of a file.
-    pub const START: Self = Self { line: 1, column: 1 };
+    pub(super) const START: Self = Self { line: 1, column: 1 };
 
     /// Where the text that follows `before` begins.
-    pub fn after(before: &str) -> Self {
+    pub(super) fn after(before: &str) -> Self {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
             line: before.matches('\n').count() + 1,
@@ -41,7 +41,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(position: Option<Position>, path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(position: Option<Position>, path: impl Into<String>, message: impl Into<String>) -> Self {
         let (path, message) = (path.into(), message.into());
         Self {
             position,
@@ -64,6 +64,18 @@ impl Problem {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// All of it in one line, with the file that it is in.
+    pub fn told_of(&self, file: &Path) -> String {
+        let mut line = format!("{}:", file.display());
+        if let Some(position) = self.position {
+            line.push_str(&format!("{position}:"));
+        }
+        if !self.path.is_empty() {
+            line.push_str(&format!(" {}:", self.path));
+        }
+        format!("{line} {}", self.message)
+    }
 }
 
 /// Everything that is wrong with a configuration file, in the order of the file.
@@ -76,7 +88,7 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    pub fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
+    pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(Problem::position);
         Self {
             file: file.to_owned(),
@@ -84,7 +96,7 @@ impl LoadError {
         }
     }
 
-    /// The file as it was named to [`super::load`] or [`super::parse`].
+    /// The file as it was named to [`super::load`].
     pub fn file(&self) -> &Path {
         &self.file
     }
@@ -97,20 +109,12 @@ impl LoadError {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{}:", self.file.display())?;
-            if let Some(position) = problem.position {
-                write!(f, "{position}:")?;
-            }
-            if !problem.path.is_empty() {
-                write!(f, " {}:", problem.path)?;
-            }
-            write!(f, " {}", problem.message)?;
-        }
-        Ok(())
+        let lines: Vec<_> = self
+            .problems
+            .iter()
+            .map(|problem| problem.told_of(&self.file))
+            .collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 

@@ -1,18 +1,12 @@
 //! A secret at the moment it is needed: a file that changes is picked up without a restart or a reload.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::identity::Identity;
-use super::secret::{Secret, SecretError, SecretSource, SecretUse};
-
-/// How often a file is looked at, at most: soon enough for a rotation, and one `stat` a second costs nothing.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use crate::secret::{LONGEST_FILE, Secret, SecretError, SecretSource, SecretUse};
+use crate::watched::{Files, News, Watched};
 
 /// Gives a secret as it is now. To be shared: one reader per secret, asked for every request.
 #[derive(Debug)]
@@ -21,8 +15,12 @@ pub struct SecretReader(Kind);
 #[derive(Debug)]
 enum Kind {
     Value(Secret),
-    // The lock is held for one `stat` a second and, after a change, for reading a few bytes; never across an await.
-    File(Mutex<WatchedFile>),
+    File {
+        path: PathBuf,
+        usage: SecretUse,
+        // The lock is held for reading a few bytes, once a second at most; never across an await.
+        secret: Mutex<Watched<Secret>>,
+    },
 }
 
 impl SecretReader {
@@ -33,7 +31,11 @@ impl SecretReader {
     pub fn new(source: SecretSource, usage: SecretUse) -> Result<Self, SecretError> {
         Ok(Self(match source {
             SecretSource::Value(secret) | SecretSource::Environment(secret) => Kind::Value(secret),
-            SecretSource::File(path) => Kind::File(Mutex::new(WatchedFile::open(path, usage)?)),
+            SecretSource::File(path) => {
+                let (secret, files) = read(&path, usage)?;
+                let secret = Mutex::new(Watched::new(secret, files));
+                Kind::File { path, usage, secret }
+            }
         }))
     }
 
@@ -42,101 +44,43 @@ impl SecretReader {
     pub fn current(&self) -> Secret {
         match &self.0 {
             Kind::Value(secret) => secret.clone(),
-            Kind::File(file) => {
+            Kind::File { path, usage, secret } => {
                 // What the lock guards is replaced as a whole, so it is sound even after a panic.
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                let change = file.look(Instant::now());
-                let path = file.path.display();
-                match change {
+                let mut watched = secret.lock().unwrap_or_else(PoisonError::into_inner);
+                let news = watched.look(|| read(path, *usage).map_err(|error| error.to_string()));
+                let path = path.display();
+                match news {
                     None => {}
-                    Some(Change::Renewed) => info!(%path, "secret file changed, using its new content"),
-                    Some(Change::Failed(error)) => {
+                    Some(News::Renewed) => info!(%path, "secret file changed, using its new content"),
+                    Some(News::Failed(error)) => {
                         warn!(
                             %path,
                             error, "secret file changed and cannot be used, keeping the last good secret"
                         );
                     }
                 }
-                file.secret.clone()
+                watched.good().clone()
             }
         }
     }
 }
 
-/// What a look at the file found, where it is worth a line in the log.
-#[derive(Debug, PartialEq, Eq)]
-enum Change {
-    Renewed,
-    Failed(String),
-}
-
-#[derive(Debug)]
-struct WatchedFile {
-    path: PathBuf,
-    usage: SecretUse,
-    secret: Secret,
-    seen: Identity,
-    looked: Instant,
-    /// What was wrong at the last look, as it was told.
-    failure: Option<String>,
-}
-
-impl WatchedFile {
-    fn open(path: PathBuf, usage: SecretUse) -> Result<Self, SecretError> {
-        let (secret, seen) = read(&path, usage)?;
-        Ok(Self {
-            path,
-            usage,
-            secret,
-            seen,
-            looked: Instant::now(),
-            failure: None,
-        })
-    }
-
-    fn look(&mut self, now: Instant) -> Option<Change> {
-        if now.duration_since(self.looked) < LOOK_EVERY {
-            return None;
-        }
-        self.looked = now;
-        // After a failure the file is read again even if it looks the same: new permissions do not change what is compared.
-        let same = std::fs::metadata(&self.path).is_ok_and(|metadata| Identity::of(&metadata) == self.seen);
-        if same && self.failure.is_none() {
-            return None;
-        }
-        match read(&self.path, self.usage) {
-            Ok((secret, seen)) => {
-                let news = self.failure.take().is_some() || secret != self.secret;
-                self.secret = secret;
-                self.seen = seen;
-                news.then_some(Change::Renewed)
-            }
-            Err(error) => {
-                let error = error.to_string();
-                if self.failure.as_ref() == Some(&error) {
-                    return None;
-                }
-                self.failure = Some(error.clone());
-                Some(Change::Failed(error))
-            }
-        }
-    }
-}
-
-/// The identity is taken from the open file and before its content: a change in between is seen at the next look.
-fn read(path: &Path, usage: SecretUse) -> Result<(Secret, Identity), SecretError> {
-    let file = File::open(path)?;
-    let seen = Identity::of(&file.metadata()?);
-    Ok((usage.read(&file)?, seen))
+fn read(path: &Path, usage: SecretUse) -> Result<(Secret, Files), SecretError> {
+    let mut files = Files::of_at_most(LONGEST_FILE);
+    let content = files.read(path)?;
+    Ok((usage.check_content(content)?, files))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::Duration;
 
     use tempfile::TempDir;
 
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     /// A secret file in a folder of its own.
     struct Fixture {
@@ -163,8 +107,15 @@ mod tests {
             SecretReader::new(SecretSource::File(self.path.clone()), SecretUse::Header).unwrap()
         }
 
-        fn watched(&self) -> WatchedFile {
-            WatchedFile::open(self.path.clone(), SecretUse::Header).unwrap()
+        fn watched(&self) -> Watched<Secret> {
+            let (secret, files) = read(&self.path, SecretUse::Header).unwrap();
+            Watched::new(secret, files)
+        }
+
+        /// What a look finds a second later.
+        async fn look(&self, watched: &mut Watched<Secret>) -> Option<News> {
+            tokio::time::advance(SECOND).await;
+            watched.look(|| read(&self.path, SecretUse::Header).map_err(|error| error.to_string()))
         }
     }
 
@@ -196,11 +147,11 @@ mod tests {
         assert!(!format!("{reader:?}").contains("old-1"));
         fixture.replace("new-1\n");
         assert_eq!(reader.current().expose(), "old-1");
-        tokio::time::advance(LOOK_EVERY).await;
+        tokio::time::advance(SECOND).await;
         assert_eq!(reader.current().expose(), "new-1");
         fs::write(&fixture.path, "longer-1").unwrap();
         assert_eq!(reader.current().expose(), "new-1");
-        tokio::time::advance(LOOK_EVERY).await;
+        tokio::time::advance(SECOND).await;
         assert_eq!(reader.current().expose(), "longer-1");
     }
 
@@ -208,26 +159,23 @@ mod tests {
     async fn a_bad_change_is_told_once_and_the_last_good_secret_stays() {
         let fixture = Fixture::new("good-1");
         let mut file = fixture.watched();
-        let mut now = Instant::now();
-        let mut look = |file: &mut WatchedFile| {
-            now += LOOK_EVERY;
-            file.look(now)
-        };
 
-        assert_eq!(look(&mut file), None);
+        assert_eq!(fixture.look(&mut file).await, None);
         fixture.replace("\n");
-        assert_eq!(look(&mut file), Some(Change::Failed("is empty".into())));
-        assert_eq!(look(&mut file), None);
+        assert_eq!(fixture.look(&mut file).await, Some(News::Failed("is empty".into())));
+        assert_eq!(fixture.look(&mut file).await, None);
         fs::remove_file(&fixture.path).unwrap();
-        assert!(matches!(look(&mut file), Some(Change::Failed(error)) if error.starts_with("cannot be read: ")));
-        assert_eq!(look(&mut file), None);
+        assert!(
+            matches!(fixture.look(&mut file).await, Some(News::Failed(error)) if error.starts_with("cannot be read: "))
+        );
+        assert_eq!(fixture.look(&mut file).await, None);
         fixture.replace("with space\n");
-        assert!(matches!(look(&mut file), Some(Change::Failed(error)) if !error.contains("with space")));
-        assert_eq!(file.secret.expose(), "good-1");
+        assert!(matches!(fixture.look(&mut file).await, Some(News::Failed(error)) if !error.contains("with space")));
+        assert_eq!(file.good().expose(), "good-1");
         fixture.replace("good-2");
-        assert_eq!(look(&mut file), Some(Change::Renewed));
-        assert_eq!(look(&mut file), None);
-        assert_eq!(file.secret.expose(), "good-2");
+        assert_eq!(fixture.look(&mut file).await, Some(News::Renewed));
+        assert_eq!(fixture.look(&mut file).await, None);
+        assert_eq!(file.good().expose(), "good-2");
     }
 
     #[tokio::test(start_paused = true)]
@@ -235,6 +183,6 @@ mod tests {
         let fixture = Fixture::new("same");
         let mut file = fixture.watched();
         fixture.replace("same");
-        assert_eq!(file.look(Instant::now() + LOOK_EVERY), None);
+        assert_eq!(fixture.look(&mut file).await, None);
     }
 }

@@ -15,13 +15,29 @@ use super::problem::{Position, Problem};
 /// from filling the memory.
 const MOST_REPEATED: usize = 1_000_000;
 
-/// The text is not YAML from here on: there is no point in going on.
-#[derive(Debug)]
-pub(super) struct Stop(pub(super) Box<Problem>);
+/// Why reading does not go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    /// The text is not YAML from here on: there is no point in going on.
+    #[error("not valid YAML")]
+    NotYaml(Box<Problem>),
+    /// What is wrong with one value, on the way to where it is noted.
+    #[error("{0}")]
+    Mistake(String),
+}
 
 impl Stop {
-    pub(super) fn new(position: Position, message: impl Into<String>) -> Self {
-        Self(Box::new(Problem::new(Some(position), "", message)))
+    fn new(position: Position, message: impl Into<String>) -> Self {
+        Self::NotYaml(Box::new(Problem::new(Some(position), "", message)))
+    }
+
+    /// As the one problem of the file: what was found before may only be a consequence of the same mistake.
+    pub(super) fn into_problem(self) -> Problem {
+        match self {
+            Self::NotYaml(problem) => *problem,
+            // No mistake gets here but for a struct that asks for what the deserializer does not give. Its words may quote a value.
+            Self::Mistake(_) => Problem::new(None, "", "cannot be read; please report this as a bug"),
+        }
     }
 }
 
@@ -128,17 +144,21 @@ impl<'t> Reader<'t> {
 
     /// Passes over the next value, however much it holds.
     pub(super) fn skip(&mut self) -> Result<(), Stop> {
-        let mut depth = 0_usize;
-        loop {
+        self.take().map(drop)
+    }
+
+    /// How the next value begins; passes over all of it.
+    pub(super) fn take(&mut self) -> Result<Token<'t>, Stop> {
+        let first = self.next()?;
+        let mut depth = usize::from(matches!(first.value, Value::ListStart | Value::MappingStart));
+        while depth > 0 {
             match self.next()?.value {
                 Value::ListStart | Value::MappingStart => depth += 1,
-                Value::ListEnd | Value::MappingEnd => depth = depth.saturating_sub(1),
+                Value::ListEnd | Value::MappingEnd => depth -= 1,
                 Value::Scalar(_) => {}
             }
-            if depth == 0 {
-                return Ok(());
-            }
         }
+        Ok(first)
     }
 
     fn event(&mut self) -> Result<Option<(Event<'t>, Position)>, Stop> {

@@ -7,7 +7,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
 use thiserror::Error;
+
+use crate::yaml::{Leaf, lenient, number_in_words};
 
 /// The units in the order in which they may follow one another, with their length in milliseconds.
 const UNITS: [(&str, u64); 7] = [
@@ -95,6 +99,67 @@ impl fmt::Display for PrometheusDuration {
             }
         }
         Ok(())
+    }
+}
+
+/// A duration of a configuration file, longer than zero; where none is given, so many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct Interval<const DEFAULT: u64 = 1>(
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("title" = "duration", "pattern" = PATTERN)))]
+    Duration,
+);
+
+/// The notation, for editors.
+#[cfg(feature = "schema")]
+const PATTERN: &str = "^(?!$)([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+
+impl<const DEFAULT: u64> Interval<DEFAULT> {
+    /// This duration; `None` for zero.
+    pub fn new(duration: Duration) -> Option<Self> {
+        (!duration.is_zero()).then_some(Self(duration))
+    }
+
+    /// The duration.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl<const DEFAULT: u64> Default for Interval<DEFAULT> {
+    fn default() -> Self {
+        Self(Duration::from_secs(DEFAULT))
+    }
+}
+
+impl<const DEFAULT: u64> fmt::Display for Interval<DEFAULT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        PrometheusDuration(self.0).fmt(f)
+    }
+}
+
+impl<const DEFAULT: u64> Leaf for Interval<DEFAULT> {
+    const KIND: &'static str = "a duration";
+    const HINT: &'static str = "write it like 30s, 5m or 1m30s";
+
+    fn parse(text: &str, _: bool) -> Result<Self, String> {
+        let told = || number_in_words(text, true);
+        match parse_duration(text) {
+            Ok(duration) => Self::new(duration).ok_or_else(|| format!("{} is zero; write at least 1ms", told())),
+            Err(error) => Err(format!("{} {error}", told())),
+        }
+    }
+}
+
+impl<'de, const DEFAULT: u64> Deserialize<'de> for Interval<DEFAULT> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient(deserializer)
+    }
+}
+
+impl<const DEFAULT: u64> Serialize for Interval<DEFAULT> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

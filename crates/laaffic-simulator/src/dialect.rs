@@ -87,7 +87,9 @@ impl Dialect {
 
     /// An answer of success with this data.
     pub(crate) fn success(&self, mut data: Value) -> Value {
-        self.write_numbers(&mut data);
+        if self.numbers_as_text {
+            write_numbers_as_text(&mut data);
+        }
         self.answer(0, words(0), data)
     }
 
@@ -115,15 +117,14 @@ impl Dialect {
         }
         Value::Object(answer)
     }
+}
 
-    /// Writes every number of some data as this dialect does.
-    fn write_numbers(&self, data: &mut Value) {
-        match data {
-            Value::Number(number) if self.numbers_as_text => *data = json!(number.to_string()),
-            Value::Array(values) => values.iter_mut().for_each(|value| self.write_numbers(value)),
-            Value::Object(fields) => fields.values_mut().for_each(|value| self.write_numbers(value)),
-            _ => {}
-        }
+fn write_numbers_as_text(data: &mut Value) {
+    match data {
+        Value::Number(number) => *data = json!(number.to_string()),
+        Value::Array(values) => values.iter_mut().for_each(write_numbers_as_text),
+        Value::Object(fields) => fields.values_mut().for_each(write_numbers_as_text),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 

@@ -18,8 +18,8 @@ mod support;
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use exporter_toolkit::clock::{Clock, SystemClock, unix_seconds};
 use laaffic_exporter::api::{decode, sign};
-use laaffic_exporter::clock::{Clock, SystemClock, unix_seconds};
 use laaffic_simulator::{Simulator, Vendor};
 use procfs::process::Process;
 use support::{API_KEY, API_SECRET, Exporter, Pace, cpu, median, runtime, upstream};

@@ -22,12 +22,12 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::HttpBody;
 use criterion::{BenchmarkId, Criterion, Throughput};
+use exporter_toolkit::clock::unix_seconds;
 use exporter_toolkit::exposition::body::FrameBody;
 use exporter_toolkit::exposition::negotiate::Encoding;
 use exporter_toolkit::exposition::{Format, Source};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use laaffic_exporter::clock::unix_seconds;
 use laaffic_exporter::metrics::Exposition;
 use laaffic_exporter::metrics::{Activity, registry};
 use laaffic_exporter::model::{

@@ -1,39 +1,34 @@
 //! Prometheus exporter for LAAFFIC automatic redial ("recallFlow") campaigns.
 //!
-//! Data flows one way: config → poll → api → store → metrics → web.
+//! Data flows one way: config → poll → api → store → metrics → pages.
 //!
 //! - [`config`]: the YAML file, checked as a whole, into values that cannot be wrong
 //! - [`poll`]: when to ask for which flow, and what becomes of the answer
 //! - [`api`]: one signed exchange with the vendor, decoded
 //! - [`store`]: last known state per flow; the poller writes it, everybody else takes snapshots
 //! - [`metrics`]: the store and our own counters as text for Prometheus
-//! - [`web`]: what is asked over HTTP and answered; it only reads
+//! - [`pages`]: what is answered over HTTP, with the table of routes
 //!
 //! Around them:
-//! - [`model`]: the words all modules share; pure types
-//! - [`clock`]: wall time, injected
+//! - [`model`]: the types that all modules share, without input or output
+//! - [`words`]: everything that is said to people
 //! - [`app`]: builds the parts and owns their tasks
 //! - [`reload`]: the configuration again: checked whole, then swapped whole
-//! - [`cli`], [`listen`], [`logging`], [`shutdown`], [`build_info`]: the program's arguments, sockets, log, stop and origin
-//! - [`demo`]: runs the simulated vendor, which is a crate of its own ([`laaffic_simulator`]), beside the exporter
-//! - [`systemd`]: its sockets, and what it wants to be told
-//! - [`query`], [`healthcheck`]: requests now, to the upstream and to a running exporter
-//! - [`explain`]: what a failure means and what to do about it
+//! - [`cli`], [`commands`], [`logging`], [`build_info`]: arguments, what else the program does, its log, its origin
+//!
+//! What any exporter needs is the crate [`exporter_toolkit`]; the vendor, played, is the crate [`laaffic_simulator`].
 
 pub mod api;
 pub mod app;
 pub mod build_info;
 pub mod cli;
-pub use exporter_toolkit::clock;
+pub mod commands;
 pub mod config;
-pub mod demo;
-pub mod healthcheck;
 pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod pages;
 pub mod poll;
-pub mod query;
 pub mod reload;
 pub mod store;
 pub mod words;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use exporter_toolkit::clock::{SharedClock, SystemClock};
 use exporter_toolkit::server::{listen, shutdown, systemd};
 use exporter_toolkit::web_config;
 use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
 use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
-use laaffic_exporter::clock::{SharedClock, SystemClock};
+use laaffic_exporter::commands::healthcheck::healthcheck;
+use laaffic_exporter::commands::{check::check_live, demo::demo, query::query, simulate::simulate};
 use laaffic_exporter::config::HttpConfig;
-use laaffic_exporter::healthcheck::healthcheck;
 use laaffic_exporter::reload::ConfigFile;
-use laaffic_exporter::{build_info, config, demo, logging, query};
+use laaffic_exporter::{build_info, config, logging};
 use tokio::net::TcpListener;
 
 /// Exit code for bad usage.
@@ -88,14 +89,12 @@ fn run(cli: Cli) -> Result<()> {
     let result = runtime.block_on(async {
         match command {
             None => export(&config, &web, clock).await,
-            Some(Command::Demo(arguments)) => {
-                demo::demo(arguments, listeners(&web)?, &options(&web), clock, stdout()).await
-            }
-            Some(Command::Query(arguments)) => query::query(load(&config)?, &arguments, &clock, stdout()).await,
+            Some(Command::Demo(arguments)) => demo(arguments, listeners(&web)?, &options(&web), clock, stdout()).await,
+            Some(Command::Query(arguments)) => query(load(&config)?, &arguments, &clock, stdout()).await,
             Some(Command::Check(arguments)) => {
                 check(&config, &web)?;
                 match arguments.live {
-                    true => query::check_live(load(&config)?, &clock, stdout()).await,
+                    true => check_live(load(&config)?, &clock, stdout()).await,
                     false => Ok(()),
                 }
             }
@@ -108,7 +107,7 @@ fn run(cli: Cli) -> Result<()> {
                 let http = arguments.http_config_file.as_deref().map(HttpConfig::load);
                 healthcheck(address, tls, http.transpose()?.as_ref(), arguments.timeout).await
             }
-            Some(Command::Simulate(arguments)) => demo::simulate(&arguments, clock, stdout()).await,
+            Some(Command::Simulate(arguments)) => simulate(&arguments, clock, stdout()).await,
         }
     });
     // A password that is still being checked may take longer than a stop does, and nobody waits for it any more.

@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::SharedClock;
 use crate::config::{self, Config, LoadError};
 use crate::metrics::Activity;
 use crate::poll::{self, Plan, PollError, PollerHandle};
+use exporter_toolkit::clock::SharedClock;
 
 /// How often a file that is watched is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);

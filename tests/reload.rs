@@ -14,7 +14,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use common::{Process, ask, exporter, get, wait_for};
-use laaffic_exporter::clock::{Clock as _, SystemClock};
+use exporter_toolkit::clock::{Clock as _, SystemClock};
 use laaffic_simulator::{Account, Flow, Settings, Simulator};
 use reqwest::Method;
 use tempfile::TempDir;

@@ -15,9 +15,9 @@ use std::time::{Duration, SystemTime};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::{Router, routing};
+use exporter_toolkit::clock::Clock;
 use flate2::read::GzDecoder;
 use futures_util::StreamExt;
-use laaffic_exporter::clock::Clock;
 use laaffic_exporter::model::{
     ApiCode, CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status,
 };

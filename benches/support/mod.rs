@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use laaffic_exporter::clock::{Clock as _, SystemClock};
+use exporter_toolkit::clock::{Clock as _, SystemClock};
 use laaffic_simulator::{Account, Dialect, Flow, Lifecycle, Settings, Simulator};
 use procfs::process::Process;
 use tokio::net::TcpListener;

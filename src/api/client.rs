@@ -12,8 +12,8 @@ use super::error::{Error, Interruption};
 use super::sign::sign;
 use super::transport::Transport;
 use super::wire::{self, FlowPage};
-use crate::clock::{SharedClock, unix_seconds};
 use crate::model::{Endpoint, KeyId};
+use exporter_toolkit::clock::{SharedClock, unix_seconds};
 
 /// No answer needs more than this, after decompression; a larger one is not read to its end.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;

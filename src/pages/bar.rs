@@ -4,20 +4,20 @@ use crate::model::{CountByStatus, Status};
 
 /// A part of the bar: from where, how wide, for which status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
+pub(super) struct Segment {
     /// Where it begins.
-    pub x: u64,
+    pub(super) x: u64,
     /// How wide it is.
-    pub width: u64,
+    pub(super) width: u64,
     /// What it stands for.
-    pub status: Status,
+    pub(super) status: Status,
 }
 
 /// The bar's width in the units of its drawing.
-pub const BAR: u64 = 100;
+pub(super) const BAR: u64 = 100;
 
 /// The bar's parts; together they fill it, and none that stands for something is too narrow to be seen.
-pub fn segments(counts: &CountByStatus) -> Vec<Segment> {
+pub(super) fn segments(counts: &CountByStatus) -> Vec<Segment> {
     const LEAST: u64 = 3;
     let total: u64 = counts.iter().map(|(_, count)| u64::from(count)).sum();
     let present: Vec<_> = counts.iter().filter(|(_, count)| *count > 0).collect();

@@ -23,10 +23,10 @@ use super::handle::{Message, ProbeFailure, ProbeRequest, Reply, Settings, Update
 use super::limiter::{Limiter, Permit};
 use super::schedule::{Due, Schedule};
 use crate::api::{Client, Credentials, Error};
-use crate::clock::SharedClock;
 use crate::metrics::Activity;
 use crate::model::{AccountName, FailureReason, KeyId, Outcome};
 use crate::store::{Store, stretched};
+use exporter_toolkit::clock::SharedClock;
 
 /// A vendor that does not page its nodes is not asked for further pages for so long.
 const PAGING_PAUSE: Duration = Duration::from_secs(3600);

@@ -28,10 +28,10 @@ pub use self::handle::ProbeFailure;
 use self::handle::{Handle, Handles, Message, Settings, Update};
 pub use self::plan::{Connect, Plan, over_network};
 pub use self::probe::{NoSuchAccount, Probed, Prober};
-use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::metrics::Activity;
 use crate::store::Store;
+use exporter_toolkit::clock::SharedClock;
 
 /// The polling of all accounts: starts it, watches over it, and hands new configurations to it.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::error::PollError;
 use super::handle::Settings;
 use crate::api::{Client, ClientError, Credentials, Network, Transport};
-use crate::clock::SharedClock;
 use crate::config::{Account, Config};
 use crate::model::FlowInfo;
 use crate::store::Policy;
+use exporter_toolkit::clock::SharedClock;
 
 /// A configuration in the form that polling needs: everything that can fail has been done.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::handle::{Handles, Message, ProbeFailure, ProbeRequest, Reply};
-use crate::clock::SharedClock;
 use crate::model::FlowReport;
 use crate::model::KeyId;
 use crate::store::{Snapshot, Store};
+use exporter_toolkit::clock::SharedClock;
 
 /// Fetches single flows on request.
 #[derive(Debug, Clone)]

@@ -18,6 +18,15 @@ pub fn status(status: Status) -> String {
     status.label().replace('_', " ")
 }
 
+/// A status for people who see no number beside it.
+pub fn status_in_full(of: Status) -> String {
+    match of {
+        Status::Unknown(Some(code)) => format!("unknown (the vendor's number {code})"),
+        Status::Unknown(None) => "not reported".to_owned(),
+        of => status(of),
+    }
+}
+
 /// A sign for a status, so that it can be told without colour; plain characters, which no system turns into pictures.
 pub fn sign(status: Status) -> &'static str {
     match status {

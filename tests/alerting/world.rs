@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use laaffic_exporter::clock::{Clock as _, SystemClock};
+use exporter_toolkit::clock::{Clock as _, SystemClock};
 use laaffic_simulator::{Account, Flow, FlowState, Settings, Simulator};
 use reqwest::Method;
 use serde_json::Value;

@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
+use exporter_toolkit::clock::{Clock as _, SystemClock};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use laaffic_exporter::api::{Error, MAX_BODY_BYTES};
-use laaffic_exporter::clock::{Clock as _, SystemClock};
 use laaffic_exporter::config::HttpClient;
 use laaffic_exporter::model::{ApiCode, Outcome};
 use laaffic_simulator::{Account, Fault, FaultPlan, Flow, FlowState, Scope, Settings, Simulator};

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporter_toolkit::clock::{Clock as _, SharedClock, SystemClock};
 use exporter_toolkit::exposition::{Format, Frames};
 use exporter_toolkit::yaml::Whole;
-use laaffic_exporter::clock::{Clock as _, SharedClock, SystemClock};
 use laaffic_exporter::config::schema::{self, Global, Rate};
 use laaffic_exporter::config::{self, Config, Interval, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, registry};

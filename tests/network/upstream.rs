@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use exporter_toolkit::clock::SystemClock;
 use laaffic_exporter::api::{Client, ClockOffset, CredentialPair, Error, FlowPage, Network};
-use laaffic_exporter::clock::SystemClock;
 use laaffic_exporter::config::{HttpClient, Secret};
 use laaffic_exporter::model::KeyId;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

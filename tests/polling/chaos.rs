@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use laaffic_exporter::clock::SharedClock;
+use exporter_toolkit::clock::SharedClock;
 use laaffic_simulator::{Fault, FaultPlan, Flow, Latency, Scope, Settings, WeightedFault};
 use tokio::time::Instant;
 

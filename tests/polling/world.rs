@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
+use exporter_toolkit::clock::{Clock, SharedClock};
 use exporter_toolkit::exposition::{Format, Frames};
 use exporter_toolkit::yaml::Whole;
 use futures_util::future::BoxFuture;
 use laaffic_exporter::api::{Error, Transport};
-use laaffic_exporter::clock::{Clock, SharedClock};
 use laaffic_exporter::config::schema::{self, Rate};
 use laaffic_exporter::config::{Account, Config, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, registry};

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporter_toolkit::clock::{SharedClock, SystemClock};
 use exporter_toolkit::web_config::{LiveWebConfig, PasswordHash};
 use laaffic_exporter::api::{Client, Credentials, Network};
 use laaffic_exporter::app::{App, Reloads, WebOptions};
-use laaffic_exporter::clock::{SharedClock, SystemClock};
 use laaffic_exporter::config::{self, Config, HttpConfig, LoadError, SecretReader, SecretUse};
 use laaffic_exporter::poll::{self, Plan};
 use laaffic_exporter::reload::ConfigFile;

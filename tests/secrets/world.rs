@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
-use laaffic_exporter::clock::{Clock as _, SystemClock};
+use exporter_toolkit::clock::{Clock as _, SystemClock};
 use laaffic_simulator::{Account, Dialect, Fault, FaultPlan, Flow, FlowState, Scope, Settings, Simulator};
 use md5::{Digest as _, Md5};
 use rcgen::CertifiedKey;

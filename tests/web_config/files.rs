@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Stdio;
 
-use laaffic_exporter::clock::{Clock as _, SystemClock};
+use exporter_toolkit::clock::{Clock as _, SystemClock};
 use laaffic_simulator::{Account, Flow, Settings, Simulator};
 use reqwest::{Client, StatusCode};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};

@@ -1,21 +1,20 @@
-//! `demo` and `simulate`: the simulated vendor, with the exporter beside it or alone.
+//! `demo`: the exporter beside the simulated vendor.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use exporter_toolkit::clock::SharedClock;
 use exporter_toolkit::server::{listen, shutdown};
-use laaffic_simulator::{DemoAccount, DemoFlow, Settings, Simulator, demo_accounts};
-use serde_json::json;
+use laaffic_simulator::{Simulator, demo_accounts};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::simulate::{configuration, end, simulator};
 use crate::app::{App, WebOptions};
-use crate::cli::{DemoArgs, SimulateArgs};
-use crate::clock::SharedClock;
+use crate::cli::DemoArgs;
 use crate::config::{self, Config, Interval};
 
 /// Runs the exporter on a simulated vendor until SIGTERM or SIGINT, and tells on `out` where everything is.
@@ -55,33 +54,9 @@ pub async fn demo(
     Ok(vendor?)
 }
 
-/// Runs the simulated vendor alone until SIGTERM or SIGINT, and tells on `out` how to point an exporter at it.
-///
-/// # Errors
-/// If the address cannot be used.
-pub async fn simulate(arguments: &SimulateArgs, clock: SharedClock, mut out: impl Write) -> Result<()> {
-    let stop = shutdown::on_signal()?;
-    let simulator = simulator(listen(&arguments.address)?, arguments.seed, &clock)?;
-    introduce_simulator(&mut out, &simulator)?;
-    stop.cancelled().await;
-    Ok(end(simulator).await?)
-}
-
-fn simulator(listener: TcpListener, seed: u64, clock: &SharedClock) -> io::Result<Simulator> {
-    let clock = Arc::clone(clock);
-    Simulator::start(listener, Settings::demo(seed), move || clock.now())
-}
-
-/// Stops the simulator, whoever still holds a connection.
-async fn end(simulator: Simulator) -> io::Result<()> {
-    tokio::time::timeout(shutdown::GRACE, simulator.shutdown())
-        .await
-        .unwrap_or(Ok(()))
-}
-
 /// The configuration of an exporter that watches the demo's flows.
 fn demo_config(base_url: &str) -> Result<Config> {
-    let file = serde_yaml::to_string(&demo_file(base_url))?;
+    let file = serde_yaml::to_string(&configuration(base_url))?;
     let mut config = config::parse(file, Path::new("the demo's configuration"), &|_| None)?;
     config.global.stale_after = Interval::new(Duration::from_secs(60)).unwrap_or_default();
     Ok(config)
@@ -146,38 +121,4 @@ fn introduce_demo(
         elsewhere(&address, telemetry_path),
     )?;
     out.flush()
-}
-
-/// Prose as YAML comments, so that the whole output can be saved and used as a configuration.
-fn introduce_simulator(out: &mut impl Write, simulator: &Simulator) -> Result<()> {
-    let url = simulator.url();
-    let control = simulator.address();
-    write!(
-        out,
-        "# The simulated vendor listens on {url}, a simulated minute every second. Ctrl-C ends it.\n\
-         # What it does can be looked at and changed: http://{control}/control (docs/simulator.md)\n\
-         # An exporter with this configuration watches all its flows; save these lines and point --config.file at them.\n"
-    )?;
-    serde_yaml::to_writer(&mut *out, &demo_file(&url))?;
-    out.flush()?;
-    Ok(())
-}
-
-/// The demo's accounts as a configuration file. A simulated minute passes in a second, so a flow is asked for every second.
-fn demo_file(base_url: &str) -> serde_json::Value {
-    let flow = |flow: &DemoFlow| json!({"key_id": flow.key_id, "name": flow.name, "labels": {"team": flow.team}});
-    let account = |account: &DemoAccount| {
-        json!({
-            "name": account.name,
-            "base_url": base_url,
-            "api_key": account.api_key,
-            "api_secret": account.api_secret,
-            "rate_limit": account.rate_limit,
-            "flows": account.flows.iter().map(flow).collect::<Vec<_>>(),
-        })
-    };
-    json!({
-        "global": {"poll_interval": "1s", "terminal_poll_interval": "5s"},
-        "accounts": demo_accounts().iter().map(account).collect::<Vec<_>>(),
-    })
 }

@@ -1,0 +1,104 @@
+//! Signed requests now, for `query` and `check --live`.
+//!
+//! They are requests to the tasks of the accounts, made for the purpose, so limits hold and three refusals end the asking here as well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use exporter_toolkit::clock::SharedClock;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Account, Config};
+use crate::metrics::Activity;
+use crate::model::{AccountName, FlowInfo, KeyId};
+use crate::poll::{self, Plan, Poller, ProbeFailure, Probed, Prober};
+use crate::store::{Policy, Store};
+use crate::words::failure::explain;
+
+/// Everything that is needed to ask, without anything that polls.
+#[derive(Debug)]
+pub(super) struct Asker {
+    prober: Prober,
+    timeout: Duration,
+    pub(super) flows: Vec<(AccountName, Vec<FlowInfo>)>,
+    stop: CancellationToken,
+}
+
+/// A failed query or check has been told on standard output already; nothing is left to say but the exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failed(pub(super) String);
+
+impl Asker {
+    pub(super) fn new(mut config: Config, clock: &SharedClock) -> Result<Self> {
+        // Long enough for the retries of a passing trouble.
+        let timeout = config.global.request_timeout.get() * 3;
+        let take = |account: &mut Account| (account.name.clone(), std::mem::take(&mut account.flows));
+        let flows: Vec<_> = config.accounts.iter_mut().map(take).collect();
+        let names: Vec<_> = flows.iter().map(|(name, _)| name.clone()).collect();
+        let plan = Plan::new(config, clock, &poll::over_network)?;
+        let store = Arc::new(Store::new(Policy::default(), []));
+        let activity = Arc::new(Activity::new(names, clock.now()));
+        let poller = Poller::new(plan, store, activity, Arc::clone(clock));
+        let prober = poller.prober();
+        let stop = CancellationToken::new();
+        tokio::spawn(poller.run(stop.clone()));
+        Ok(Self {
+            prober,
+            timeout,
+            flows,
+            stop,
+        })
+    }
+
+    pub(super) async fn ask(&self, account: &AccountName, key_id: KeyId) -> Result<Probed> {
+        Ok(self.prober.probe(account, key_id, self.timeout).await?)
+    }
+
+    /// The account that a flow belongs to: the one that was named, else the only one, else the only one that has the flow.
+    pub(super) fn account(&self, named: Option<&str>, key_id: KeyId) -> Result<&AccountName> {
+        let names = || self.flows.iter().map(|(name, _)| name);
+        let listed = || names().map(|name| &**name).collect::<Vec<_>>().join(", ");
+        if let Some(named) = named {
+            return match names().find(|name| ***name == *named) {
+                Some(name) => Ok(name),
+                None => bail!("there is no account {named:?}; the configuration has {}", listed()),
+            };
+        }
+        let has_flow = |flows: &[FlowInfo]| flows.iter().any(|flow| flow.key_id == key_id);
+        let with_flow: Vec<_> = self
+            .flows
+            .iter()
+            .filter(|(_, flows)| has_flow(flows))
+            .map(|(name, _)| name)
+            .collect();
+        match (with_flow.as_slice(), self.flows.as_slice()) {
+            ([name], _) => Ok(name),
+            ([], [(name, _)]) => Ok(name),
+            _ => bail!(
+                "say which account flow {key_id} belongs to with --account; the configuration has {}",
+                listed()
+            ),
+        }
+    }
+
+    pub(super) fn name(&self, account: &str, key_id: KeyId) -> Option<&str> {
+        let (_, flows) = self.flows.iter().find(|(name, _)| **name == *account)?;
+        flows.iter().find(|flow| flow.key_id == key_id)?.name.as_deref()
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The failure with its code or the system's words, its meaning and the cure.
+pub(super) fn sentence(failure: &ProbeFailure) -> String {
+    let explanation = explain(failure.reason);
+    let error = failure.error.as_ref();
+    let detail = error.map(|error| format!(" ({error})")).unwrap_or_default();
+    format!("{}{detail}; {}", explanation.meaning, explanation.cure)
+}

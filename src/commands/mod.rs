@@ -1,0 +1,10 @@
+//! What the program does instead of exporting, one file a command.
+
+mod ask;
+pub mod check;
+pub mod demo;
+pub mod healthcheck;
+pub mod query;
+pub mod simulate;
+
+pub use self::ask::Failed;

@@ -108,24 +108,28 @@ impl EventLog {
             tracing::info!(account, key_id = %flow.key_id, name, reason = reason.label(), "flow is not refused for this reason any more");
             return;
         }
-        let Some(failing) = self.failing.get_mut(reason.label()) else {
-            return;
-        };
-        failing.flows = failing.flows.saturating_sub(1);
-        if failing.flows == 0 {
-            let lasted_seconds = failing.since.elapsed().as_secs();
-            let flows = failing.most;
-            self.failing.remove(reason.label());
-            if !blocked && !matches!(reason, FailureReason::Blocked { .. }) {
-                tracing::info!(
-                    account,
-                    reason = reason.label(),
-                    flows,
-                    lasted_seconds,
-                    "polls do not fail for this reason any more"
-                );
-            }
+        if let Some(failing) = self.one_less(reason)
+            && !blocked
+            && !matches!(reason, FailureReason::Blocked { .. })
+        {
+            tracing::info!(
+                account = &*self.account,
+                reason = reason.label(),
+                flows = failing.most,
+                lasted_seconds = failing.since.elapsed().as_secs(),
+                "polls do not fail for this reason any more"
+            );
         }
+    }
+
+    /// One flow less fails for this reason; gives what is to be told of it where that was the last.
+    fn one_less(&mut self, reason: FailureReason) -> Option<Failing> {
+        let failing = self.failing.get_mut(reason.label())?;
+        failing.flows = failing.flows.saturating_sub(1);
+        if failing.flows > 0 {
+            return None;
+        }
+        self.failing.remove(reason.label())
     }
 
     /// The vendor refuses us; polling stops.
@@ -186,12 +190,7 @@ impl EventLog {
 
     /// A flow that failed for this reason is not polled any more.
     pub(super) fn forget(&mut self, reason: FailureReason) {
-        if let Some(failing) = self.failing.get_mut(reason.label()) {
-            failing.flows = failing.flows.saturating_sub(1);
-            if failing.flows == 0 {
-                self.failing.remove(reason.label());
-            }
-        }
+        self.one_less(reason);
     }
 
     /// A poll ended in a bug of ours.

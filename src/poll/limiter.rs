@@ -12,7 +12,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::Notify;
 
 use exporter_toolkit::clock::SteadyClock;
 
@@ -20,104 +20,90 @@ type Rate = RateLimiter<NotKeyed, InMemoryState, SteadyClock, NoOpMiddleware<Nan
 
 /// Leave to send one request; given back by dropping it when the request has ended.
 #[derive(Debug)]
-pub(super) struct Permit {
-    slot: Option<OwnedSemaphorePermit>,
-    limiter: Arc<Limiter>,
-}
+pub(super) struct Permit(Arc<Limiter>);
 
 /// The limits of one account.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    slots: Arc<Semaphore>,
     // Held for a few instructions, never across an await.
-    in_force: Mutex<InForce>,
-    rate: watch::Sender<Arc<Rate>>,
+    state: Mutex<State>,
+    /// Wakes who is first in the queue.
+    changed: Notify,
+    /// Held by who is first in the queue: a fair lock, so that who asked first goes first.
+    first: tokio::sync::Mutex<()>,
     clock: SteadyClock,
-    /// Held while waiting for the rate, so that who asked first goes first.
-    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
-struct InForce {
+struct State {
     rate_limit: f64,
+    rate: Rate,
     max_concurrent: usize,
-    /// Slots that are in use although a lower limit has done away with them.
-    surplus: usize,
+    in_flight: usize,
 }
 
 impl Limiter {
     /// `rate_limit` requests a second with a burst of one second's worth, but at least 1; `max_concurrent` at once.
     pub(super) fn new(rate_limit: f64, max_concurrent: usize) -> Self {
         let clock = SteadyClock::start();
-        let max_concurrent = slots(max_concurrent);
         Self {
-            slots: Arc::new(Semaphore::new(max_concurrent)),
-            in_force: Mutex::new(InForce {
+            state: Mutex::new(State {
                 rate_limit,
-                max_concurrent,
-                surplus: 0,
+                rate: rate(rate_limit, clock),
+                max_concurrent: max_concurrent.max(1),
+                in_flight: 0,
             }),
-            rate: watch::Sender::new(Arc::new(rate(rate_limit, clock))),
+            changed: Notify::new(),
+            first: tokio::sync::Mutex::new(()),
             clock,
-            turn: tokio::sync::Mutex::new(()),
         }
     }
 
     /// Other limits from now on. Whoever waits keeps its place; a rate that is new begins with its burst.
     pub(super) fn set(&self, rate_limit: f64, max_concurrent: usize) {
-        let mut in_force = self.in_force();
-        if rate_limit != in_force.rate_limit {
-            in_force.rate_limit = rate_limit;
-            self.rate.send_replace(Arc::new(rate(rate_limit, self.clock)));
+        let mut state = self.state();
+        if rate_limit != state.rate_limit {
+            state.rate_limit = rate_limit;
+            state.rate = rate(rate_limit, self.clock);
         }
-        let (before, now) = (in_force.max_concurrent, slots(max_concurrent));
-        in_force.max_concurrent = now;
-        let more = now.saturating_sub(before);
-        let kept = more.min(in_force.surplus);
-        in_force.surplus -= kept;
-        self.slots.add_permits(more - kept);
-        let less = before.saturating_sub(now);
-        in_force.surplus += less - self.slots.forget_permits(less);
+        state.max_concurrent = max_concurrent.max(1);
+        self.changed.notify_one();
     }
 
     /// Waits until one more request may be sent. Cancelling the wait costs nothing.
     pub(super) async fn permit(self: Arc<Self>) -> Permit {
-        // The semaphore is never closed; were it, the rate alone would still hold.
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
-        let turn = self.turn.lock().await;
-        let mut rates = self.rate.subscribe();
-        loop {
-            let rate = Arc::clone(&rates.borrow_and_update());
-            let Err(too_early) = rate.check() else { break };
-            let wait = too_early.wait_time_from(self.clock.now());
-            // A new rate does not wait for the old one. It cannot fail: the sender is ours.
-            let _ = tokio::time::timeout(wait, rates.changed()).await;
+        let first = self.first.lock().await;
+        while let Err(wait) = self.take() {
+            // Over or not: either way it is worth another try.
+            let _ = tokio::time::timeout(wait, self.changed.notified()).await;
         }
-        drop(turn);
-        Permit { slot, limiter: self }
+        drop(first);
+        Permit(self)
     }
 
-    fn in_force(&self) -> MutexGuard<'_, InForce> {
-        // Numbers that are changed one after the other by code that cannot panic in between.
-        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts one more request as under way, or says for how long there can be none unless something changes.
+    fn take(&self) -> Result<(), Duration> {
+        let mut state = self.state();
+        if state.in_flight >= state.max_concurrent {
+            return Err(Duration::MAX);
+        }
+        let checked = state.rate.check();
+        checked.map_err(|too_early| too_early.wait_time_from(self.clock.now()))?;
+        state.in_flight += 1;
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Numbers that are changed by code that cannot panic in between.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        // The slot goes back, or away, under the lock: a lower limit that comes now counts it on one side only.
-        let mut in_force = self.limiter.in_force();
-        if let Some(slot) = self.slot.take()
-            && in_force.surplus > 0
-        {
-            in_force.surplus -= 1;
-            slot.forget();
-        }
+        self.0.state().in_flight -= 1;
+        self.0.changed.notify_one();
     }
-}
-
-fn slots(max_concurrent: usize) -> usize {
-    max_concurrent.clamp(1, Semaphore::MAX_PERMITS)
 }
 
 fn rate(rate_limit: f64, clock: SteadyClock) -> Rate {

@@ -170,26 +170,26 @@ mod tests {
 
     /// The vendor's example: one node a page by default, so our pages of 100 are numbered anew.
     #[test]
-    fn an_upstream_that_takes_our_page_size_is_asked_for_its_first_page_too() {
+    fn a_vendor_that_takes_our_page_size_is_asked_for_its_first_page_too() {
         let (asked, nodes, truncated) = gather(slice(1, 1, 574), |number| slice(number, 100, 574));
         assert_eq!((asked, nodes, truncated), (vec![2, 1, 3, 4, 5, 6], 574, false));
     }
 
     /// All nodes fit on our first page, so our second one is empty.
     #[test]
-    fn an_upstream_that_takes_our_page_size_may_have_nothing_on_page_two() {
+    fn a_vendor_that_takes_our_page_size_may_have_nothing_on_page_two() {
         let (asked, nodes, truncated) = gather(slice(1, 4, 10), |number| slice(number, 100, 10));
         assert_eq!((asked, nodes, truncated), (vec![2, 1], 10, false));
     }
 
     #[test]
-    fn an_upstream_with_pages_of_its_own_size_is_followed() {
+    fn a_vendor_with_pages_of_its_own_size_is_followed() {
         let (asked, nodes, truncated) = gather(slice(1, 2, 5), |number| slice(number, 2, 5));
         assert_eq!((asked, nodes, truncated), (vec![2, 3], 5, false));
     }
 
     #[test]
-    fn an_upstream_that_repeats_itself_is_asked_once() {
+    fn a_vendor_that_repeats_itself_is_asked_once() {
         let (asked, nodes, truncated) = gather(slice(1, 10, 50), |_| slice(1, 10, 50));
         assert_eq!((asked, nodes, truncated), (vec![2], 10, true));
     }

@@ -7,8 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::handle::{Handles, Message, ProbeFailure, ProbeRequest, Reply};
-use crate::model::FlowReport;
-use crate::model::KeyId;
+use crate::model::{FlowReport, KeyId};
 use crate::store::{Snapshot, Store};
 use exporter_toolkit::clock::SharedClock;
 
@@ -49,7 +48,8 @@ impl Prober {
             .await
             .ok_or(NoSuchAccount)?;
         let outcome = result.as_ref().map_err(|failure| failure.reason).copied();
-        let snapshot = self.store.probed(account, key_id, timeout, outcome, self.clock.now());
+        let snapshot = self.store.snapshot();
+        let snapshot = snapshot.probed(account, key_id, timeout, outcome, self.clock.now());
         Ok(Probed {
             result,
             snapshot,

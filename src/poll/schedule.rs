@@ -35,7 +35,7 @@ pub(super) struct Due {
 }
 
 /// What stands in a place.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Planned {
     key_id: KeyId,
     interval: Duration,
@@ -114,24 +114,16 @@ impl Schedule {
         let mut new: HashMap<_, _> = wanted.iter().copied().collect();
         let mut changed = HashSet::new();
         for index in 0..self.flows.len() {
-            let Some(flow) = self.flows.get_mut(index).filter(|flow| flow.requests > 0) else {
+            let Some(&flow) = self.flows.get(index).filter(|flow| flow.requests > 0) else {
                 continue;
             };
-            let (before, requests) = (flow.interval, flow.requests);
-            match new.remove(&flow.key_id) {
-                Some(interval) if interval == before => {}
-                Some(interval) => {
-                    flow.interval = interval;
+            if let Some(interval) = new.remove(&flow.key_id) {
+                if self.set_demand(index, interval, flow.requests) {
                     changed.insert(index);
-                    *self.demand.entry(interval).or_default() += u64::from(requests);
-                    self.forget_demand(before, requests);
                 }
-                None => {
-                    flow.requests = 0;
-                    flow.generation = flow.generation.wrapping_add(1);
-                    self.free.extend(u32::try_from(index));
-                    self.forget_demand(before, requests);
-                }
+            } else {
+                self.set_demand(index, flow.interval, 0);
+                self.free.extend(u32::try_from(index));
             }
         }
         let queue = std::mem::take(&mut self.queue);
@@ -161,13 +153,27 @@ impl Schedule {
         (flow.requests > 0 && flow.generation == slot.generation).then_some(flow)
     }
 
-    fn forget_demand(&mut self, interval: Duration, requests: u32) {
-        if let Some(count) = self.demand.get_mut(&interval) {
-            *count = count.saturating_sub(u64::from(requests));
+    /// Makes the flow at this place ask for so many requests an interval; none make the place free. Returns whether that is news.
+    fn set_demand(&mut self, index: usize, interval: Duration, requests: u32) -> bool {
+        let Some(flow) = self.flows.get_mut(index) else {
+            return false;
+        };
+        let before = (flow.interval, flow.requests);
+        if before == (interval, requests) {
+            return false;
+        }
+        (flow.interval, flow.requests) = (interval, requests);
+        if requests == 0 {
+            flow.generation = flow.generation.wrapping_add(1);
+        }
+        *self.demand.entry(interval).or_default() += u64::from(requests);
+        if let Some(count) = self.demand.get_mut(&before.0) {
+            *count = count.saturating_sub(u64::from(before.1));
             if *count == 0 {
-                self.demand.remove(&interval);
+                self.demand.remove(&before.0);
             }
         }
+        true
     }
 
     /// When the next flow is due that is not parked.
@@ -218,19 +224,10 @@ impl Schedule {
     /// Plans the next poll of a flow whose last one was due at `due` and has ended, with the interval that it asks for and the
     /// requests that it takes from now on.
     pub(super) fn again(&mut self, due: Due, interval: Duration, requests: u32, now: Instant) {
-        let Some(flow) = self.planned(due.slot) else {
+        if self.planned(due.slot).is_none() {
             return; // A reload has removed the flow meanwhile.
-        };
-        let before = (flow.interval, flow.requests);
-        let requests = requests.max(1);
-        if before != (interval, requests) {
-            if let Some(flow) = self.flows.get_mut(due.slot.index as usize) {
-                flow.interval = interval;
-                flow.requests = requests;
-            }
-            *self.demand.entry(interval).or_default() += u64::from(requests);
-            self.forget_demand(before.0, before.1);
         }
+        self.set_demand(due.slot.index as usize, interval, requests.max(1));
         let effective = stretched(interval, self.stretch());
         // Half an interval keeps the grid's next point from following at once where the interval has just changed.
         let earliest = now.max(due.at + effective / 2);

@@ -13,7 +13,7 @@ mod snapshot;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -134,58 +134,6 @@ impl Store {
         })
     }
 
-    /// What a fetch out of turn brought, as a snapshot of the one flow: with the configuration, the counts and the interval in force of
-    /// a flow that is tracked, but of its state only what the fetch itself says. A flow that is not tracked has `poll_interval`.
-    pub fn probed(
-        &self,
-        account: &str,
-        key_id: KeyId,
-        poll_interval: Duration,
-        result: Result<FlowReport, FailureReason>,
-        at: SystemTime,
-    ) -> Snapshot {
-        let running = self.snapshot();
-        let tracked = running.accounts.iter().find(|running| *running.name == *account);
-        let record = tracked.and_then(|account| Some((account, account.flow(key_id)?)));
-        let mut flow = match record {
-            Some((account, record)) => {
-                let poll_interval = running.poll_interval(account, record);
-                let info = FlowInfo::clone(&record.info);
-                FlowRecord {
-                    info: Arc::new(FlowInfo { poll_interval, ..info }),
-                    ..FlowRecord::clone(record)
-                }
-            }
-            None => FlowRecord::new(Arc::new(FlowInfo {
-                key_id,
-                name: None,
-                labels: Box::default(),
-                poll_interval,
-            })),
-        };
-        match result {
-            Ok(report) => flow.succeeded(report, at, false),
-            Err(reason) => {
-                flow.known = None;
-                flow.failed(reason, at);
-            }
-        }
-        let account = AccountFlows {
-            name: tracked.map_or_else(|| account.into(), |tracked| tracked.name.clone()),
-            state: AccountState::NEW,
-            flows: vec![Arc::new(flow)],
-        };
-        Snapshot {
-            accounts: vec![Arc::new(account)],
-            // The interval is in force already: what the answer says does not stretch it.
-            policy: Policy {
-                terminal_poll_interval: Duration::ZERO,
-                ..running.policy
-            },
-            ..running
-        }
-    }
-
     /// Changes what is known of an account as a whole.
     pub fn update_account(&self, account: &str, update: impl FnOnce(&mut AccountState)) {
         if let Some(account) = self.lock().accounts.get_mut(account) {
@@ -241,6 +189,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::{CountByStatus, RecallType};
 

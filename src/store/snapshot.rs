@@ -1,13 +1,13 @@
 //! All accounts at one moment, and how their state is judged.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::account::AccountFlows;
 use super::record::{FlowRecord, Known};
-use crate::model::{CountByStatus, Status};
+use crate::model::{CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Status};
 
 /// The rules by which a state is judged, from the configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,5 +58,44 @@ impl Snapshot {
             );
         }
         counts
+    }
+
+    /// The one flow alone, as a fetch out of turn saw it. A flow that is tracked has its configuration, its counts and its interval in
+    /// force, but nothing of the state that earlier polls saw; one that is not has `poll_interval`.
+    pub fn probed(
+        mut self,
+        account: &str,
+        key_id: KeyId,
+        poll_interval: Duration,
+        result: Result<FlowReport, FailureReason>,
+        at: SystemTime,
+    ) -> Self {
+        let info = FlowInfo {
+            key_id,
+            name: None,
+            labels: Box::default(),
+            poll_interval,
+        };
+        let mut probed = AccountFlows::new(account.into(), [info]);
+        for flow in &mut probed.flows {
+            let tracked = self.accounts.iter().find(|tracked| tracked.name == probed.name);
+            let tracked = tracked.and_then(|account| Some((account, account.flow(key_id)?)));
+            let record = Arc::make_mut(flow);
+            if let Some((account, tracked)) = tracked {
+                *record = FlowRecord::clone(tracked);
+                Arc::make_mut(&mut record.info).poll_interval = self.poll_interval(account, tracked);
+            }
+            match result {
+                Ok(report) => record.succeeded(report, at, false),
+                Err(reason) => {
+                    record.known = None;
+                    record.failed(reason, at);
+                }
+            }
+        }
+        self.accounts = vec![Arc::new(probed)];
+        // The interval is in force already: what the answer says does not make it longer.
+        self.policy.terminal_poll_interval = Duration::ZERO;
+        self
     }
 }

@@ -77,14 +77,14 @@ fn polls(world: &World, scrape: &Samples) -> u64 {
 /// Requests that the exporter counted, and those that the vendor saw or that were refused before it.
 fn counted(world: &World) -> (u64, u64) {
     let vendor = world.vendor.counts();
-    let upstream = vendor.requests - u64::from(vendor.in_flight) + world.wire.refused.load(Ordering::Relaxed);
+    let made = vendor.requests - u64::from(vendor.in_flight) + world.wire.refused.load(Ordering::Relaxed);
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a count of requests"
     )]
     let exporter = world.scrape().sum("laaffic_api_requests_total") as u64;
-    (exporter, upstream)
+    (exporter, made)
 }
 
 /// When each flow last had a poll end, while its account was healthy.
@@ -159,9 +159,9 @@ async fn every_request_is_counted_once_and_no_flow_is_forgotten() {
     let full = resident();
 
     // What is under way is neither counted here nor there; it ends within a request's time when nothing new begins.
-    let (exporter, upstream) = counted(&world);
+    let (exporter, made) = counted(&world);
     assert_eq!(
-        exporter, upstream,
+        exporter, made,
         "requests counted by the exporter, and requests that were made"
     );
     let answers: u64 = world.vendor.counts().answers.values().sum();

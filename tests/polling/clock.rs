@@ -51,7 +51,7 @@ async fn the_correction_moves_with_the_clocks_and_goes_when_they_agree() {
         world.pass(MINUTE * 5).await;
         let scrape = world.scrape();
         assert_eq!(scrape.flow("up", 12), Some(1.0), "{seconds} s off");
-        // A drift within what the upstream accepts is followed without being refused; a jump is refused once.
+        // A drift within what the vendor accepts is followed without being refused; a jump is refused once.
         assert_eq!(
             scrape.errors(-16, "timestamp_expired"),
             Some(refusals),
@@ -61,7 +61,7 @@ async fn the_correction_moves_with_the_clocks_and_goes_when_they_agree() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upstream_that_refuses_its_own_time_is_not_asked_again_at_once() {
+async fn a_vendor_that_refuses_its_own_time_is_not_asked_again_at_once() {
     let world = World::start(vec![Setup::new("main", vec![still(12)])]);
     everywhere(&world, FaultPlan::always(Fault::code(-16)));
     world.pass(MINUTE * 5).await;
@@ -71,7 +71,7 @@ async fn an_upstream_that_refuses_its_own_time_is_not_asked_again_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_skew_that_the_upstream_accepts_is_shown_and_left_alone() {
+async fn a_skew_that_the_vendor_accepts_is_shown_and_left_alone() {
     let world = World::start(vec![Setup::new("main", vec![still(12)])]);
     everywhere(&world, off_by(600));
     world.pass(MINUTE * 5).await;

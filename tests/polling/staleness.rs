@@ -80,7 +80,7 @@ async fn a_scrape_waits_for_nothing() {
     let world = World::start(vec![Setup::new("main", vec![still(12)])]);
     everywhere(&world, FaultPlan::always(laaffic_simulator::Fault::NeverAnswers));
     world.pass(Duration::from_secs(1)).await;
-    // No await in it: whatever the upstream does, a scrape reads what is there.
+    // No await in it: whatever the vendor does, a scrape reads what is there.
     assert_eq!(world.scrape().flow("up", 12), Some(0.0));
     assert_eq!(world.vendor.account_counts("main").unwrap().in_flight, 1);
 }

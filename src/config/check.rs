@@ -11,9 +11,9 @@ use exporter_toolkit::surroundings::Surroundings;
 use exporter_toolkit::yaml::{Path, Rules, quote};
 use url::Url;
 
+use super::checked::{Account, Config};
 use super::schema::{self, File, Global};
 use super::url::{check_base_url, check_proxy_url};
-use super::{Account, Config};
 use crate::model::{Endpoint, FlowInfo, KeyId};
 
 /// Checks a file, in these surroundings.

@@ -131,8 +131,8 @@ pub struct Flow {
     pub labels: Labels,
 }
 
-/// A number that [`crate::model::KeyId`] takes.
-pub type KeyNumber = Whole<1, { i64::MAX.unsigned_abs() }, 1>;
+/// A number that [`crate::model::KeyId`] takes. What stands in for it after a mistake is none, so that it is taken for no other flow's.
+pub type KeyNumber = Whole<1, { i64::MAX.unsigned_abs() }, 0>;
 
 /// Requests per second.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

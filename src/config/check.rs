@@ -11,9 +11,9 @@ use exporter_toolkit::surroundings::Surroundings;
 use exporter_toolkit::yaml::{Path, Rules, quote};
 use url::Url;
 
+use super::checked::{Account, Config};
 use super::schema::{self, File, Global};
 use super::url::{check_base_url, check_proxy_url};
-use super::{Account, Config};
 use crate::model::{Endpoint, FlowInfo, KeyId};
 
 /// Checks a file, in these surroundings.
@@ -169,10 +169,11 @@ fn flows(written: Vec<schema::Flow>, global: &Global, at: &Path<'_>, rules: &mut
     }
     let flow = |(index, flow): (usize, schema::Flow)| {
         let place = at.index(index);
-        let Some(key_id) = flow.key_id.and_then(|number| KeyId::new(number.get())) else {
+        let Some(number) = flow.key_id else {
             rules.problem(&place, "key_id is missing; write the flow's keyId, like key_id: 12");
             return None;
         };
+        let key_id = KeyId::new(number.get())?;
         if let Some(other) = first.insert(key_id, index) {
             first.insert(key_id, other);
             rules.conflict(&place.key("key_id"), &at.index(other).key("key_id"), move |line| {

@@ -6,8 +6,8 @@ use std::path::Path;
 use exporter_toolkit::exposure::warn_if_open;
 use url::Url;
 
-use super::schema::Account;
-use super::{Config, HttpClient};
+use super::checked::Config;
+use super::schema::{Account, HttpClient};
 
 /// Warns of each file with a secret of this configuration, `file` itself included, that every user of the host may read. Several accounts
 /// may share a file, which is told once.

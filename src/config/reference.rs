@@ -37,7 +37,19 @@ file that begins with this line, where the schema may also be named by a URL:
 fn schema() -> Value {
     let mut schema = schemars::schema_for!(File).to_value();
     visit(&mut schema);
+    // What no type says.
+    let definitions = &mut schema["$defs"];
+    definitions["Account"]["allOf"] = json!([one_of("api_key"), one_of("api_secret")]);
+    definitions["Flow"]["properties"]["labels"]["propertyNames"] =
+        json!({"pattern": "^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$", "not": {"enum": TAKEN_LABELS}});
     schema
+}
+
+/// Of the keys for one secret there must be exactly one.
+fn one_of(secret: &str) -> Value {
+    let given = |key: String| json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}});
+    let keys = ["", "_file", "_env"].map(|end| given(format!("{secret}{end}")));
+    json!({"oneOf": keys})
 }
 
 fn visit(schema: &mut Value) {
@@ -87,18 +99,6 @@ fn widen(schema: &mut Value, is_required: bool) {
     if let Some(entries) = object.get_mut("additionalProperties") {
         widen(entries, false);
     }
-}
-
-/// Of the keys for one secret there must be exactly one.
-pub(super) fn one_source_each() -> Value {
-    let given = |key: String| json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}});
-    let keys = |secret: &str| ["", "_file", "_env"].map(|end| given(format!("{secret}{end}")));
-    let one_of = |secret| json!({"oneOf": keys(secret)});
-    json!([one_of("api_key"), one_of("api_secret")])
-}
-
-pub(super) fn label_names() -> Value {
-    json!({"pattern": "^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$", "not": {"enum": TAKEN_LABELS}})
 }
 
 /// The page: a table for each block, in the order of the file.

@@ -42,7 +42,7 @@ pub struct Global {
 
 /// One account: a base URL, credentials, limits and the flows to poll.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("allOf" = super::reference::one_source_each())))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Account {
     /// The value of the `account` label; every account needs its own.
@@ -131,8 +131,8 @@ pub struct Flow {
     pub labels: Labels,
 }
 
-/// A number that [`crate::model::KeyId`] takes.
-pub type KeyNumber = Whole<1, { i64::MAX.unsigned_abs() }, 1>;
+/// A number that [`crate::model::KeyId`] takes. What stands in for it after a mistake is none, so that it is taken for no other flow's.
+pub type KeyNumber = Whole<1, { i64::MAX.unsigned_abs() }, 0>;
 
 /// Requests per second.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -195,10 +195,7 @@ impl<'de> Deserialize<'de> for Rate {
 /// Labels by name, sorted. In memory of just their size: there are some in very many flows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
-pub struct Labels(
-    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>", extend("propertyNames" = super::reference::label_names())))]
-    pub Box<[(Box<str>, Box<str>)]>,
-);
+pub struct Labels(#[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))] pub Box<[(Box<str>, Box<str>)]>);
 
 impl Labels {
     fn is_empty(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::ServerConfig;
 use tracing::{error, info, warn};
 
-use super::{RateLimit, WebConfig, load_and_see};
+use super::load::{RateLimit, WebConfig, load_and_see};
 use crate::watched::{Files, News, Watched};
 use crate::yaml::LoadError;
 

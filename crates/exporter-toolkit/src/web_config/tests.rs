@@ -1,4 +1,6 @@
 use std::fs;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::*;
 

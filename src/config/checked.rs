@@ -1,0 +1,36 @@
+//! What a configuration is once it is checked: every value is usable as it stands.
+
+use exporter_toolkit::secret::SecretSource;
+use exporter_toolkit::yaml::Problem;
+use url::Url;
+
+use super::schema::{self, Global};
+use crate::model::{AccountName, FlowInfo};
+
+/// A whole configuration, checked.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// What holds for all accounts.
+    pub global: Global,
+    /// The accounts, in the order of the file; never empty where they come from one.
+    pub accounts: Vec<Account>,
+    /// What can be used, but is hardly meant so.
+    pub warnings: Vec<Problem>,
+}
+
+/// One account: a base URL, credentials, limits and the flows to poll.
+#[derive(Debug)]
+pub struct Account {
+    /// The `account` label; unique.
+    pub name: AccountName,
+    /// What the API's paths hang off; http or https, with a host, without query or fragment.
+    pub base_url: Url,
+    /// `Api-Key` header. A secret as well: it names the customer.
+    pub api_key: SecretSource,
+    /// Never sent; signs every request.
+    pub api_secret: SecretSource,
+    /// The keys of the account as they were written, with paths as they lead somewhere, and without its flows.
+    pub settings: schema::Account,
+    /// The flows to poll, in the order of the file; each key once.
+    pub flows: Vec<FlowInfo>,
+}

@@ -7,12 +7,14 @@
 //! - [`server`]: listening, connections that are bounded in number and time, TLS, passwords, systemd, the stop
 //! - [`web_config`]: `--web.config.file`, in the schema of Go's exporter-toolkit, with live reload
 //! - [`pages`]: parts of pages for people
+//! - [`logging`]: log lines as Prometheus writes them, as logfmt or JSON
 //! - [`clock`]: time that a test can hold still
 //!
 //! A whole exporter is in `examples/minimal.rs`.
 
 pub mod clock;
 pub mod exposition;
+pub mod logging;
 pub mod pages;
 pub mod server;
 pub mod web_config;

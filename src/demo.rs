@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -27,15 +28,16 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// # Errors
 /// If an address cannot be used or a part ends by itself.
 pub async fn demo(
-    arguments: DemoArgs,
+    arguments: &DemoArgs,
     listeners: Vec<TcpListener>,
     options: &WebOptions,
     clock: SharedClock,
     mut out: impl Write,
 ) -> Result<()> {
+    outlive_hangups()?;
     let stop = shutdown::on_signal()?;
     let upstream = listen(&"127.0.0.1:0".parse().map_err(io::Error::other)?)?;
-    let simulator = Simulator::start(upstream, Settings::demo(arguments.seed), clock.clone())?;
+    let simulator = Simulator::start(upstream, Settings::demo(arguments.seed.seed), clock.clone())?;
     let app = App::new(demo_config(&simulator.url())?, None, options, clock)?;
     let addresses = listeners
         .iter()
@@ -64,11 +66,17 @@ pub async fn demo(
 /// # Errors
 /// If the address cannot be used.
 pub async fn simulate(arguments: &SimulateArgs, clock: SharedClock, mut out: impl Write) -> Result<()> {
+    outlive_hangups()?;
     let stop = shutdown::on_signal()?;
-    let simulator = Simulator::start(listen(&arguments.address)?, Settings::demo(arguments.seed), clock)?;
+    let simulator = Simulator::start(listen(&arguments.address)?, Settings::demo(arguments.seed.seed), clock)?;
     introduce_simulator(&mut out, &simulator)?;
     stop.cancelled().await;
     Ok(end(simulator).await?)
+}
+
+/// SIGHUP makes an exporter load its configuration again. Here is none to load, and so nothing to end for.
+fn outlive_hangups() -> io::Result<()> {
+    signal(SignalKind::hangup()).map(drop)
 }
 
 /// Stops the simulator, whoever still holds a connection.

@@ -45,7 +45,7 @@ fn the_service_starts_the_program_as_it_wants_to_be_started() {
         panic!("not one ExecStart: {service}");
     };
     let cli = Cli::try_parse_from(command.split_whitespace()).unwrap();
-    assert_eq!(cli.config.file, Path::new("/etc/laaffic-exporter/config.yaml"));
+    assert_eq!(cli.export.config.file, Path::new("/etc/laaffic-exporter/config.yaml"));
     assert!(cli.command.is_none());
     // As the credentials that the comment speaks of.
     for credential in ["api_key", "api_secret"] {
@@ -61,7 +61,7 @@ fn the_service_starts_the_program_as_it_wants_to_be_started() {
 #[test]
 fn the_socket_opens_the_programs_own_port_and_the_service_is_told_to_take_it() {
     let cli = Cli::parse_from(["laaffic-exporter"]);
-    let port = cli.web.listen_address[0].port().to_string();
+    let port = cli.export.serve.listen.addresses[0].port().to_string();
     assert_eq!(
         values(&unit("laaffic-exporter.socket"), "ListenStream"),
         [port.as_str()]

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -76,6 +77,63 @@ fn the_socket_opens_the_programs_own_port_and_the_service_is_told_to_take_it() {
     };
     let (name, value) = variable.split_once('=').unwrap();
     assert_eq!((known.contains(name), value), (true, "true"), "{name}");
+}
+
+/// The commands in a unit's header.
+fn commands(name: &str) -> String {
+    let unit = unit(name);
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("#   "));
+    lines
+        .filter(|line| !line.starts_with(' '))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn the_commands_in_the_headers_can_be_pasted_into_a_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = |name: &str| folder.path().join(name);
+    for name in ["laaffic-exporter", "config.yaml", "api_key", "api_secret"] {
+        fs::write(here(name), name).unwrap();
+    }
+    for name in [
+        "root/usr/local/bin",
+        "root/etc/systemd/system",
+        "laaffic-exporter.service.d",
+    ] {
+        fs::create_dir_all(here(name)).unwrap();
+    }
+    for name in FILES {
+        fs::write(here(name), unit(name)).unwrap();
+    }
+    for name in &FILES[..2] {
+        let script = commands(name)
+            .replace(" /", &format!(" {}/root/", folder.path().display()))
+            .replace("systemctl ", "echo ");
+        let ended = Command::new("sh")
+            .args(["-eu", "-c", &script])
+            .current_dir(folder.path())
+            .output();
+        let ended = ended.unwrap();
+        assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+        let told = String::from_utf8(ended.stdout).unwrap();
+        assert!(
+            told.starts_with("daemon-reload\n") && told.contains("enable --now laaffic-exporter"),
+            "{told}"
+        );
+    }
+    for (name, mode) in [
+        ("usr/local/bin/laaffic-exporter", 0o755),
+        ("etc/laaffic-exporter/config.yaml", 0o644),
+        ("etc/laaffic-exporter/api_key", 0o600),
+        ("etc/laaffic-exporter/api_secret", 0o600),
+    ] {
+        let metadata = fs::metadata(here("root").join(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
+    }
+    for name in FILES {
+        assert!(here("root/etc/systemd/system").join(name).exists(), "{name}");
+    }
 }
 
 /// A copy of the units that name this build of the program: systemd looks for it.

@@ -198,6 +198,7 @@ pub struct ListenArgs {
 pub struct WebConfigArg {
     /// File with TLS, client certificates, passwords and headers, as of the Prometheus exporter-toolkit.
     #[arg(
+        id = "web_config_file",
         long = "web.config.file",
         env = "LAAFFIC_EXPORTER_WEB_CONFIG_FILE",
         value_name = "PATH"

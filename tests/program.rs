@@ -194,8 +194,8 @@ async fn a_bad_environment_variable_is_bad_usage_too() {
         ("LAAFFIC_EXPORTER_CONFIG_CHECK", "maybe", &[]),
         ("LAAFFIC_EXPORTER_WEB_LISTEN_ADDRESS", ":1,:1", &["demo"]),
     ] {
-        let mut command = exporter([]);
-        command.args(arguments).env(variable, value);
+        let mut command = exporter(arguments);
+        command.env(variable, value);
         let ended = run(command).await;
         assert_eq!(ended.code, Some(2), "{ended:?}");
         let begins = format!("laaffic-exporter: {variable}");

@@ -188,7 +188,8 @@ pub struct ListenArgs {
         env = "LAAFFIC_EXPORTER_WEB_LISTEN_ADDRESS",
         value_name = "ADDRESS",
         value_delimiter = ',',
-        default_value = ":10871"
+        default_value = ":10871",
+        value_parser = value::address
     )]
     pub addresses: Vec<ListenAddress>,
 }
@@ -264,7 +265,7 @@ pub struct DemoArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
     /// Address that the simulated vendor listens on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10872")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10872", value_parser = value::address)]
     pub address: ListenAddress,
     /// The simulated vendor.
     #[command(flatten)]

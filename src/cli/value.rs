@@ -4,6 +4,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 use std::time::Duration;
 
+use exporter_toolkit::server::ListenAddress;
 use url::Url;
 
 use crate::config::parse_duration;
@@ -24,6 +25,12 @@ pub(super) fn whole_number<N: FromStr<Err = ParseIntError>>(text: &str) -> Resul
         IntErrorKind::PosOverflow => "must be a smaller whole number",
         _ => "must be a whole number, 0 or more",
     })
+}
+
+/// Where to listen.
+pub(super) fn address(text: &str) -> Result<ListenAddress, &'static str> {
+    let refusal = "is not an address to listen on; write it like :10871, 127.0.0.1:10871 or [::1]:10871";
+    text.parse().map_err(|_| refusal)
 }
 
 /// The number of a flow.

@@ -47,7 +47,7 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let refusal =
-            || "is not an address to listen on; write it like :10871, 127.0.0.1:10871 or [::1]:10871".to_owned();
+            || format!("{text:?} is not an address to listen on; write it like :10871, 127.0.0.1:10871 or [::1]:10871");
         let (host, port) = text.rsplit_once(':').ok_or_else(refusal)?;
         let port = port.parse().map_err(|_| refusal())?;
         let host = match host.strip_prefix('[').map(|rest| rest.strip_suffix(']')) {

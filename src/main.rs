@@ -1,16 +1,18 @@
 //! The `laaffic-exporter` program: arguments, logging, exit codes. Everything else is the library's.
 
-use std::io::{Write as _, stderr, stdout};
+use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use clap::Parser as _;
+use anyhow::{Context as _, Result, bail};
 use exporter_toolkit::clock::{SharedClock, SystemClock};
 use exporter_toolkit::server::{listen, shutdown, systemd};
 use exporter_toolkit::web_config;
 use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
-use laaffic_exporter::cli::{self, Cli, Command, ConfigArgs, WebArgs};
+use laaffic_exporter::cli::{
+    self, Cli, Command, ConfigFileArg, ExportArgs, HealthcheckArgs, Refusal, ServeArgs, WebConfigArg,
+};
+
 use laaffic_exporter::commands::healthcheck::healthcheck;
 use laaffic_exporter::commands::{check::check_live, demo::demo, query::query, simulate::simulate};
 use laaffic_exporter::config::HttpConfig;
@@ -25,9 +27,18 @@ const USAGE: u8 = 2;
 const MAX_THREADS: usize = 4;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(Refusal::Usage(line)) => {
+            say(&line);
+            return ExitCode::from(USAGE);
+        }
+        Err(Refusal::Help(help)) => {
+            return match help.print() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
     };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,34 +61,17 @@ fn problems(error: &anyhow::Error) -> Option<&config::LoadError> {
     }
 }
 
-fn usage(error: &clap::Error) -> ExitCode {
-    match cli::one_line(error) {
-        Some(line) => {
-            say(&line);
-            ExitCode::from(USAGE)
-        }
-        None => match error.print() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
-    }
-}
-
 /// One error on stderr. Nothing can be done where even that fails.
 fn say(line: &str) {
     let _ = writeln!(stderr(), "laaffic-exporter: {line}");
 }
 
 fn run(cli: Cli) -> Result<()> {
-    let Cli {
-        config,
-        web,
-        log,
-        command,
-    } = cli;
-    logging::init(log).context("logging cannot be started")?;
-    if config.check {
-        return check(&config, &web);
+    let clock: SharedClock = Arc::new(SystemClock);
+    logging::init(cli.log(), clock.clone()).context("logging cannot be started")?;
+    let Cli { export, command } = cli;
+    if command.is_none() && export.check {
+        return check(&export.config, &export.serve.web_config);
     }
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -85,28 +79,25 @@ fn run(cli: Cli) -> Result<()> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let clock: SharedClock = Arc::new(SystemClock);
     let result = runtime.block_on(async {
         match command {
-            None => export(&config, &web, clock).await,
-            Some(Command::Demo(arguments)) => demo(arguments, listeners(&web)?, &options(&web), clock, stdout()).await,
-            Some(Command::Query(arguments)) => query(load(&config)?, &arguments, &clock, stdout()).await,
+            None => run_exporter(&export, clock).await,
+            Some(Command::Demo(arguments)) => {
+                let listeners = listeners(&arguments.serve)?;
+                demo(&arguments, listeners, &options(&arguments.serve), clock, stdout()).await
+            }
+            Some(Command::Query(arguments)) => {
+                let config = config_file(&arguments.config)?.load()?;
+                query(config, &arguments, &clock, stdout()).await
+            }
             Some(Command::Check(arguments)) => {
-                check(&config, &web)?;
+                check(&arguments.config, &arguments.web_config)?;
                 match arguments.live {
-                    true => check_live(load(&config)?, &clock, stdout()).await,
+                    true => check_live(config_file(&arguments.config)?.load()?, &clock, stdout()).await,
                     false => Ok(()),
                 }
             }
-            Some(Command::Healthcheck(arguments)) => {
-                let address = web.listen_address.first().context("no listen address is given")?;
-                let tls = match &web.config_file {
-                    Some(file) => web_config::load(file)?.tls.is_some(),
-                    None => false,
-                };
-                let http = arguments.http_config_file.as_deref().map(HttpConfig::load);
-                healthcheck(address, tls, http.transpose()?.as_ref(), arguments.timeout).await
-            }
+            Some(Command::Healthcheck(arguments)) => check_health(&arguments).await,
             Some(Command::Simulate(arguments)) => simulate(&arguments, clock, stdout()).await,
         }
     });
@@ -115,57 +106,83 @@ fn run(cli: Cli) -> Result<()> {
     result
 }
 
-fn load(arguments: &ConfigArgs) -> Result<config::Config> {
-    Ok(ConfigFile::new(&arguments.file).load()?)
+/// The configuration file. Where it is not there, perhaps there is none yet: then a first one is needed, or the demo.
+fn config_file(argument: &ConfigFileArg) -> Result<ConfigFile> {
+    let file = &argument.file;
+    if let Err(error) = file.metadata()
+        && error.kind() == ErrorKind::NotFound
+    {
+        bail!(
+            "{}: there is no such file; name yours with --config.file, begin one from config.example.yaml, \
+             or see laaffic-exporter demo, which needs none",
+            file.display()
+        );
+    }
+    Ok(ConfigFile::new(file))
 }
 
-fn check(arguments: &ConfigArgs, web: &WebArgs) -> Result<()> {
-    let mut file = ConfigFile::new(&arguments.file);
-    let config = file.load()?;
-    file.warn(&config);
-    if let Some(file) = &web.config_file {
+fn check(config: &ConfigFileArg, web_config: &WebConfigArg) -> Result<()> {
+    let mut file = config_file(config)?;
+    let loaded = file.load()?;
+    file.warn(&loaded);
+    if let Some(file) = &web_config.file {
         web_config::load(file)?;
     }
-    let flows: usize = config.accounts.iter().map(|account| account.flows.len()).sum();
-    let accounts = config.accounts.len();
+    let flows: usize = loaded.accounts.iter().map(|account| account.flows.len()).sum();
+    let accounts = loaded.accounts.len();
     writeln!(
         stdout(),
         "{}: good; accounts: {accounts}, flows: {flows}",
-        arguments.file.display()
+        config.file.display()
     )?;
     Ok(())
 }
 
-async fn export(arguments: &ConfigArgs, web: &WebArgs, clock: SharedClock) -> Result<()> {
+async fn check_health(arguments: &HealthcheckArgs) -> Result<()> {
+    let address = arguments
+        .listen
+        .addresses
+        .first()
+        .context("no listen address is given")?;
+    let tls = match &arguments.web_config.file {
+        Some(file) => web_config::load(file)?.tls.is_some(),
+        None => false,
+    };
+    let http = arguments.http_config_file.as_deref().map(HttpConfig::load);
+    healthcheck(address, tls, http.transpose()?.as_ref(), arguments.timeout).await
+}
+
+async fn run_exporter(arguments: &ExportArgs, clock: SharedClock) -> Result<()> {
     tracing::info!(
         version = build_info::VERSION,
         revision = build_info::REVISION,
         "Starting laaffic-exporter"
     );
-    let mut file = ConfigFile::new(&arguments.file);
+    let mut file = config_file(&arguments.config)?;
     let config = file.load()?;
     file.warn(&config);
-    let listeners = listeners(web)?;
+    let listeners = listeners(&arguments.serve)?;
     let reloads = Reloads {
         file,
         watch: arguments.enable_auto_reload,
-        on_request: web.enable_lifecycle,
+        on_request: arguments.enable_lifecycle,
     };
-    let app = App::new(config, Some(reloads), &options(web), clock)?;
+    let app = App::new(config, Some(reloads), &options(&arguments.serve), clock)?;
     Ok(app.run(listeners, shutdown::on_signal()?).await?)
 }
 
-fn options(web: &WebArgs) -> WebOptions {
+fn options(arguments: &ServeArgs) -> WebOptions {
     WebOptions {
-        telemetry_path: web.telemetry_path.clone(),
-        max_requests: web.max_requests,
-        config_file: web.config_file.clone(),
+        telemetry_path: arguments.telemetry_path.clone(),
+        max_requests: arguments.max_requests,
+        config_file: arguments.web_config.file.clone(),
     }
 }
 
-fn listeners(web: &WebArgs) -> Result<Vec<TcpListener>> {
-    if web.systemd_socket {
+fn listeners(arguments: &ServeArgs) -> Result<Vec<TcpListener>> {
+    if arguments.systemd_socket {
         return Ok(systemd::listeners()?);
     }
-    Ok(web.listen_address.iter().map(listen).collect::<Result<_, _>>()?)
+    let addresses = arguments.listen.addresses.iter();
+    Ok(addresses.map(listen).collect::<Result<_, _>>()?)
 }

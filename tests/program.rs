@@ -34,6 +34,8 @@ const FLAGS: &[&str] = &[
     "--web.listen-address",
     "--web.telemetry-path",
     "--web.max-requests",
+    "--web.external-url",
+    "--grafana.url",
     "--log.level",
     "--log.format",
 ];
@@ -109,7 +111,7 @@ fn demo<const N: usize>(arguments: [&str; N]) -> Process {
 impl Ended {
     /// What stderr says beside the log, which is there too.
     fn errors(&self) -> Vec<&str> {
-        self.stderr.lines().filter(|line| !line.starts_with("ts=")).collect()
+        self.stderr.lines().filter(|line| !line.starts_with("time=")).collect()
     }
 
     /// Refused, with a single line that says all this.
@@ -170,6 +172,8 @@ async fn bad_usage_is_one_line_and_exit_code_2() {
         (&["--web.telemetry-path", "/-/ready"], "/-/ready"),
         (&["--web.max-requests", "-1"], "-1"),
         (&["demo", "--seed", "x"], "--seed"),
+        (&["demo", "--config.file", "x"], "no effect with demo"),
+        (&["-config.file", "x"], "--config.file"),
     ] {
         let ended = run(exporter(arguments)).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}");
@@ -184,15 +188,23 @@ async fn bad_usage_is_one_line_and_exit_code_2() {
 
 #[tokio::test]
 async fn a_bad_environment_variable_is_bad_usage_too() {
-    let mut command = exporter(["demo"]);
-    command.env("LAAFFIC_EXPORTER_LOG_LEVEL", "loud");
-    let ended = run(command).await;
-    assert_eq!(ended.code, Some(2));
-    assert!(
-        ended.stderr.lines().count() == 1 && ended.stderr.contains("loud"),
-        "{}",
-        ended.stderr
-    );
+    for (variable, value, arguments) in [
+        ("LAAFFIC_EXPORTER_LOG_LEVEL", "loud", &["demo"][..]),
+        ("LAAFFIC_EXPORTER_WEB_MAX_REQUESTS", "many", &["demo"]),
+        ("LAAFFIC_EXPORTER_CONFIG_CHECK", "maybe", &[]),
+        ("LAAFFIC_EXPORTER_WEB_LISTEN_ADDRESS", ":1,:1", &["demo"]),
+    ] {
+        let mut command = exporter(arguments);
+        command.env(variable, value);
+        let ended = run(command).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let begins = format!("laaffic-exporter: {variable}");
+        assert!(
+            ended.stderr.lines().count() == 1 && ended.stderr.starts_with(&begins) && !ended.stderr.contains("digit"),
+            "{}",
+            ended.stderr
+        );
+    }
 }
 
 #[tokio::test]
@@ -229,7 +241,12 @@ async fn a_missing_configuration_is_one_line() {
         ["--config.check", "--config.file=none.yaml"],
     ] {
         let ended = run(exporter_in(&folder, arguments)).await;
-        ended.is_refused_with(&["none.yaml", "No such file", "--config.file"]);
+        ended.is_refused_with(&[
+            "none.yaml: there is no such file; ",
+            "--config.file",
+            "config.example.yaml",
+            "laaffic-exporter demo",
+        ]);
     }
 }
 
@@ -304,10 +321,20 @@ async fn environment_variables_set_flags_and_a_flag_wins() {
     let ended = run(with_variables(&["--config.file=none.yaml"])).await;
     ended.is_refused_with(&["none.yaml"]);
 
-    let mut checked = with_variables(&[]);
-    checked.env("LAAFFIC_EXPORTER_CONFIG_CHECK", "true");
-    let ended = run(checked).await;
-    assert_eq!((ended.code, ended.stdout.contains("good")), (Some(0), true));
+    for yes in ["true", "1", "yes"] {
+        let mut checked = with_variables(&[]);
+        checked
+            .env("LAAFFIC_EXPORTER_CONFIG_CHECK", yes)
+            .env("LAAFFIC_EXPORTER_WEB_ENABLE_LIFECYCLE", "no");
+        let ended = run(checked).await;
+        assert_eq!((ended.code, ended.stdout.contains("good")), (Some(0), true), "{yes}");
+    }
+    // A container's variables are there for its health check, too.
+    let mut check = with_variables(&["healthcheck"]);
+    check
+        .env("LAAFFIC_EXPORTER_WEB_MAX_REQUESTS", "many")
+        .env("LAAFFIC_EXPORTER_WEB_LISTEN_ADDRESS", only.to_string());
+    assert_eq!(run(check).await.code, Some(0));
 }
 
 #[tokio::test]
@@ -535,9 +562,10 @@ async fn idle_connections_and_half_requests_do_not_hold_up_the_simulators_stop()
 }
 
 #[tokio::test]
-async fn idle_connections_and_half_requests_do_not_hold_up_the_demos_stop() {
+async fn the_demo_outlives_a_hangup_and_nobodys_connections_hold_up_its_stop() {
     let demo = demo([]);
     let [address] = demo.listening().await;
+    demo.signal("HUP");
     let _held = [hold(address), hold(simulator_of(&demo).await)];
     ends_in_time(demo, "TERM").await;
 }
@@ -631,13 +659,13 @@ async fn log_of_a_demo(format: &str) -> String {
 #[tokio::test]
 async fn the_log_is_logfmt() {
     let log = log_of_a_demo("logfmt").await;
-    assert!(log.contains("level=debug"));
+    assert!(log.contains("level=DEBUG"));
     for line in log.lines() {
         let pairs = logfmt(line).unwrap_or_else(|| panic!("not logfmt: {line}"));
         let keys: Vec<_> = pairs.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(keys[..3], ["ts", "level", "message"], "{line}");
+        assert_eq!(keys[..4], ["time", "level", "source", "msg"], "{line}");
         let level = &pairs[1].1;
-        assert!(["debug", "info", "warn", "error"].contains(&level.as_str()), "{line}");
+        assert!(["DEBUG", "INFO", "WARN", "ERROR"].contains(&level.as_str()), "{line}");
     }
 }
 
@@ -647,7 +675,7 @@ async fn the_log_is_json() {
     assert!(log.contains("\"DEBUG\""));
     for line in log.lines() {
         let entry: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        for key in ["timestamp", "level", "message"] {
+        for key in ["time", "level", "source", "msg"] {
             assert!(entry[key].is_string(), "no {key}: {line}");
         }
     }

@@ -12,7 +12,7 @@ use laaffic_simulator::{Simulator, demo_accounts};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::simulate::{configuration, end, simulator};
+use super::simulate::{configuration, end, outlive_hangups, simulator};
 use crate::app::{App, WebOptions};
 use crate::cli::DemoArgs;
 use crate::config::{self, Config, Interval};
@@ -22,15 +22,16 @@ use crate::config::{self, Config, Interval};
 /// # Errors
 /// If an address cannot be used or a part ends by itself.
 pub async fn demo(
-    arguments: DemoArgs,
+    arguments: &DemoArgs,
     listeners: Vec<TcpListener>,
     options: &WebOptions,
     clock: SharedClock,
     mut out: impl Write,
 ) -> Result<()> {
+    outlive_hangups()?;
     let stop = shutdown::on_signal()?;
     let vendor = listen(&"127.0.0.1:0".parse().map_err(io::Error::other)?)?;
-    let simulator = simulator(vendor, arguments.seed, &clock)?;
+    let simulator = simulator(vendor, arguments.seed.seed, &clock)?;
     let app = App::new(demo_config(&simulator.url())?, None, options, clock)?;
     let addresses = listeners
         .iter()

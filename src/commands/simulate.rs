@@ -9,6 +9,7 @@ use exporter_toolkit::server::{listen, shutdown};
 use laaffic_simulator::{DemoAccount, DemoFlow, Settings, Simulator, demo_accounts};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::SimulateArgs;
 
@@ -17,11 +18,17 @@ use crate::cli::SimulateArgs;
 /// # Errors
 /// If the address cannot be used.
 pub async fn simulate(arguments: &SimulateArgs, clock: SharedClock, mut out: impl Write) -> Result<()> {
+    outlive_hangups()?;
     let stop = shutdown::on_signal()?;
-    let simulator = simulator(listen(&arguments.address)?, arguments.seed, &clock)?;
+    let simulator = simulator(listen(&arguments.address)?, arguments.seed.seed, &clock)?;
     introduce_simulator(&mut out, &simulator)?;
     stop.cancelled().await;
     Ok(end(simulator).await?)
+}
+
+/// SIGHUP makes an exporter load its configuration again. Here is none to load, and so nothing to end for.
+pub(super) fn outlive_hangups() -> io::Result<()> {
+    signal(SignalKind::hangup()).map(drop)
 }
 
 /// A simulated vendor with the demo's flows.

@@ -139,7 +139,7 @@ impl Process {
             // A line still being written has no end yet.
             let lines = log.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
             let addresses: Vec<SocketAddr> = lines
-                .filter(|line| line.contains("message=\"Listening on\""))
+                .filter(|line| line.contains("msg=\"Listening on\""))
                 .map(|line| line.split_once("address=").unwrap().1.parse().unwrap())
                 .collect();
             <[SocketAddr; N]>::try_from(addresses)

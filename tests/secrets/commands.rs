@@ -12,7 +12,7 @@ const SOME: usize = 6;
 
 /// Runs a command, which must end with this code.
 async fn keep(outlets: &mut Outlets, folder: &Path, arguments: &[&str], code: i32) {
-    let mut command = exporter(["--log.level=debug", "--config.file=config.yaml"]);
+    let mut command = exporter(["--log.level=debug"]);
     command.args(arguments);
     let ended = run(with_secrets(command, folder)).await;
     let what = arguments.join(" ");

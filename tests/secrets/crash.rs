@@ -10,6 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use clap::Parser as _;
+use exporter_toolkit::clock::SystemClock;
 use exporter_toolkit::server::Guard;
 use exporter_toolkit::web_config::LiveWebConfig;
 use laaffic_exporter::cli::Cli;
@@ -31,7 +32,7 @@ async fn have_bugs() {
         return;
     };
     let cli = Cli::parse_from(["x", "--log.level=debug", "--log.format", &format]);
-    logging::init(cli.log).unwrap();
+    logging::init(cli.log(), Arc::new(SystemClock)).unwrap();
     let task = tokio::spawn(async { panic!("a task is bothered by {}", marked("in-task")) });
     assert!(task.await.unwrap_err().is_panic());
     let guard = Guard::new(Router::new().route("/", get(page)), Arc::new(LiveWebConfig::none()));

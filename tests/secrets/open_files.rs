@@ -55,7 +55,7 @@ fn of_lines(lines: &str) -> TempDir {
 /// The files that the log warns of, in its order.
 fn warned_of(log: &str) -> Vec<&str> {
     log.lines()
-        .filter(|line| line.contains("level=warn") && line.contains("every user of this host may read this file"))
+        .filter(|line| line.contains("level=WARN") && line.contains("every user of this host may read this file"))
         .inspect(|line| assert!(line.contains("chmod o-r"), "{line}"))
         .map(|line| line.split_once(" path=").unwrap().1)
         .collect()

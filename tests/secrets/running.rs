@@ -279,7 +279,7 @@ async fn a_running_exporter_tells_no_secret_anywhere() {
             .for_each(|more| outlets.take(more));
     }
     for words in [
-        "level=debug",
+        "level=DEBUG",
         "\"DEBUG\"",
         "configuration refused",
         "flow cannot be fetched",

@@ -13,7 +13,7 @@ pub(crate) fn program(folder: &Folder) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laaffic-exporter"));
     command
         .current_dir(folder.path())
-        .args(["--config.file=config.yaml", "--web.config.file=web.yaml"])
+        .arg("--web.config.file=web.yaml")
         .kill_on_drop(true);
     command
 }

@@ -135,9 +135,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::time::Duration;
 
-    use tracing_subscriber::fmt::MakeWriter;
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::logging::{Format, LogLayer};
 
     const HASH: &str = "$2y$10$mrmxv/VH03QcaiSkF4cd8uh4ZZ4y5cNg.rz6kkUvM8RzlDoSSMrPO";
 
@@ -155,22 +157,11 @@ mod tests {
         }
     }
 
-    impl<'w> MakeWriter<'w> for Log {
-        type Writer = Self;
-
-        fn make_writer(&'w self) -> Self {
-            self.clone()
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_bad_change_is_one_error_line_and_a_good_one_heals_it() {
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(log.clone())
-            .finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
+        let layer = LogLayer::new(Format::Logfmt, Arc::new(SystemClock), log.clone());
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let path = folder.path().join("web.yaml");

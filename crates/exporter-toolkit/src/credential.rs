@@ -50,7 +50,7 @@ impl Credential<'_> {
             && is_reference(secret.expose())
         {
             let message =
-                format!("this looks like a variable's name, and is taken as the secret itself; use {variable}");
+                format!("this looks like the name of a variable, and is taken as the secret itself; use {variable}");
             rules.warning(&at.key(value), message);
         }
         match sources.len() {

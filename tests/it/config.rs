@@ -1,10 +1,4 @@
 //! Configuration files from outside: what is accepted, and the exact words for what is not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test ends by panicking"
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -291,7 +285,7 @@ proptest! {
     fn no_change_to_a_good_file_makes_it_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..8, piece()), 1..6)
     ) {
-        let mut text: Vec<char> = include_str!("fixtures/config/full.ok.yaml").chars().collect();
+        let mut text: Vec<char> = include_str!("../fixtures/config/full.ok.yaml").chars().collect();
         for (place, removed, piece) in changes {
             let start = place.index(text.len() + 1);
             let end = (start + removed).min(text.len());

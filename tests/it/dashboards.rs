@@ -1,4 +1,5 @@
-//! What can be told from the files alone.
+//! The dashboards in `grafana/`, as far as the files alone tell. What their queries find is asked of a real Prometheus in
+//! `tests/with_programs/dashboards.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use laaffic_exporter::model::Status;
 use laaffic_exporter::words::failure::{every_reason, explain};
 use serde_json::Value;
 
-use super::dashboard::{all, array, expressions};
+use testkit::dashboard::{all, array, expressions};
 
 /// The width of a dashboard, in Grafana's columns.
 const COLUMNS: u64 = 24;

@@ -1,5 +1,4 @@
 //! The documentation is compared with the code: metrics, flags, configuration, label values and links.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,33 +1,23 @@
 //! The page and `/api/v1/flows` over HTTP, without a browser: headers, words, order, escaping, size.
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may end with a panic"
-)]
 
-use std::fmt::Debug;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::{Router, routing};
 use flate2::read::GzDecoder;
-use futures_util::StreamExt;
 use laaffic_exporter::clock::Clock;
-use laaffic_exporter::model::{
-    ApiCode, CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status,
-};
+use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
 use laaffic_exporter::pages::assets;
 use laaffic_exporter::pages::flows::{self, Flows};
 use laaffic_exporter::pages::health::{self, Health};
 use laaffic_exporter::pages::status::{self, StatusPage};
-use laaffic_exporter::store::{AccountFlows, Policy, Store};
+use laaffic_exporter::store::{AccountFlows, Store};
 use serde_json::{Value, json};
-use tower::ServiceExt;
+use testkit::answer::{Answer, ask_router};
+use testkit::assertions::{says, says_nothing_of};
+use testkit::store::{at, info, key, report, store_of, store_with};
 
 const NOW: u64 = 1_795_000_000;
 
@@ -40,47 +30,6 @@ impl Clock for Fixed {
     fn now(&self) -> SystemTime {
         self.0
     }
-}
-
-fn at(seconds: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
-}
-
-fn key(number: u64) -> KeyId {
-    KeyId::new(number).unwrap()
-}
-
-fn info(number: u64, name: &str) -> FlowInfo {
-    FlowInfo {
-        key_id: key(number),
-        name: (!name.is_empty()).then(|| name.into()),
-        labels: Box::new([("team".into(), "growth".into())]),
-        poll_interval: Duration::from_secs(60),
-    }
-}
-
-fn report(status: Status, nodes: &[Status]) -> FlowReport {
-    let mut counts = CountByStatus::default();
-    for status in nodes {
-        counts.add(*status);
-    }
-    FlowReport {
-        status,
-        recall_type: RecallType::Failed,
-        recall_attempts: Some(3),
-        recall_interval_minutes: Some(5),
-        nodes: counts,
-        nodes_truncated: false,
-    }
-}
-
-fn store_of(accounts: impl IntoIterator<Item = AccountFlows>) -> Arc<Store> {
-    let policy = Policy {
-        stale_after: Duration::from_secs(300),
-        terminal_poll_interval: Duration::from_secs(900),
-        request_timeout: Duration::from_secs(10),
-    };
-    Arc::new(Store::new(policy, accounts))
 }
 
 /// Two accounts: one with a flow of each kind, one that is refused.
@@ -144,51 +93,8 @@ fn pages(store: Arc<Store>) -> Router {
         )
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-async fn ask(router: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut request = Request::builder().method(method).uri(path);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let answer = router
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
-    let (parts, body) = answer.into_parts();
-    let mut frames = body.into_data_stream();
-    let mut body = Vec::new();
-    while let Some(frame) = frames.next().await {
-        body.extend_from_slice(&frame.unwrap());
-    }
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body,
-    }
-}
-
 async fn get(router: &Router, path: &str) -> Answer {
-    let answer = ask(router, Method::GET, path, &[]).await;
+    let answer = ask_router(router, Method::GET, path, &[]).await;
     assert_eq!(answer.status, StatusCode::OK, "{path}");
     answer
 }
@@ -221,12 +127,12 @@ async fn the_page_is_strict_and_never_kept() {
     let policy = page.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"));
     assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
-    let head = ask(&router, Method::HEAD, "/", &[]).await;
+    let head = ask_router(&router, Method::HEAD, "/", &[]).await;
     assert_eq!(head.status, StatusCode::OK);
     assert_eq!(head.header("content-type"), page.header("content-type"));
     assert_eq!(head.header("content-security-policy"), policy);
     assert!(head.body.is_empty());
-    let post = ask(&router, Method::POST, "/", &[]).await;
+    let post = ask_router(&router, Method::POST, "/", &[]).await;
     assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
@@ -235,19 +141,9 @@ async fn nothing_in_the_page_is_inline_or_from_elsewhere() {
     let router = pages(store());
     let page = get(&router, "/").await;
     let html = page.text();
-    for forbidden in [
-        "<style",
-        " style=",
-        "<script>",
-        "javascript:",
-        "http://",
-        "https://",
-        "=\"//",
-        "<iframe",
-        "<base",
-    ] {
-        assert!(!html.contains(forbidden), "{forbidden}");
-    }
+    let elsewhere = ["javascript:", "http://", "https://", "=\"//", "<iframe", "<base"];
+    says_nothing_of(html, &["<style", " style=", "<script>"]);
+    says_nothing_of(html, &elsewhere);
     let mut tags = html
         .split('<')
         .filter_map(|piece| piece.split_once('>'))
@@ -282,7 +178,7 @@ async fn what_the_page_brings_along_is_kept_by_its_content() {
             "no-cache"
         );
         let tag = asset.header("etag");
-        let again = ask(
+        let again = ask_router(
             &router,
             Method::GET,
             bare,
@@ -337,13 +233,11 @@ async fn trouble_is_on_top_in_words_with_its_cure() {
     assert_eq!(rows.len(), expected.len());
     for (row, (name, words)) in rows.iter().zip(expected) {
         assert!(row.contains(name), "{name}: {row}");
-        for word in words {
-            assert!(row.contains(word), "{name}: {word}: {row}");
-        }
+        says(row, words);
     }
     assert!(html.contains("<title>(3) LAAFFIC redial exporter</title>"));
     assert!(html.contains("aria-label=\"1 pending, 1 in progress, 1 completed\""));
-    for said in [
+    let said = [
         "</i> blocked</strong>",
         "the vendor&#39;s clock is 1 min 30 s behind this host&#39;s: repair",
         "the flows ask for 150 % of rate_limit, so every interval is 1.5 times as long",
@@ -351,20 +245,17 @@ async fn trouble_is_on_top_in_words_with_its_cure() {
         "→ correct api_key and api_secret",
         "<b>7</b> flows",
         "<b>2</b> failing",
-    ] {
-        assert!(html.contains(said), "{said}");
-    }
+    ];
+    says(html, &said);
 }
 
 #[tokio::test]
 async fn names_are_inert_in_html_and_in_json() {
     let router = pages(store());
     let page = get(&router, "/").await;
-    assert!(!page.text().contains("<script>") && !page.text().contains("onload='"));
-    assert!(
-        page.text()
-            .contains("&#60;script&#62;alert(1)&#60;/script&#62;&#34; onload=&#39;x&#39; &#38;amp;")
-    );
+    says_nothing_of(page.text(), &["<script>", "onload='"]);
+    let inert = "&#60;script&#62;alert(1)&#60;/script&#62;&#34; onload=&#39;x&#39; &#38;amp;";
+    says(page.text(), &[inert]);
     let hostile = "/?filter=%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
     assert!(!get(&router, hostile).await.text().contains("<script>"));
     let answer = get(&router, "/api/v1/flows").await;
@@ -480,24 +371,19 @@ async fn one_account_can_be_asked_for_and_an_unknown_one_is_refused() {
     assert_eq!(json["accounts"].as_array().unwrap().len(), 1);
     assert_eq!(json["flows"].as_array().unwrap().len(), 1);
     assert_eq!(json["flows_by_status"]["unknown"], 1);
-    let unknown = ask(&router, Method::GET, "/api/v1/flows?account=other", &[]).await;
+    let unknown = ask_router(&router, Method::GET, "/api/v1/flows?account=other", &[]).await;
     assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
     assert_eq!(unknown.json(), json!({"error": "no such account is configured"}));
-    let head = ask(&router, Method::HEAD, "/api/v1/flows", &[]).await;
+    let head = ask_router(&router, Method::HEAD, "/api/v1/flows", &[]).await;
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
 }
 
 fn many(flows: u64) -> Arc<Store> {
-    let infos = (1..=flows).map(|number| info(number, &format!("reminder number {number}")));
-    let store = store_of([AccountFlows::new("main".into(), infos)]);
     let nodes = [Status::Completed, Status::InProgress, Status::Pending];
-    for number in 1..=flows {
+    store_with(flows, |number| {
         let status = Status::ALL[usize::try_from(number % 5).unwrap()];
-        store
-            .succeeded("main", key(number), report(status, &nodes), at(NOW - number % 100))
-            .unwrap();
-    }
-    store
+        (report(status, &nodes), at(NOW - number % 100))
+    })
 }
 
 #[tokio::test]
@@ -507,13 +393,13 @@ async fn two_thousand_flows_are_a_page_of_reasonable_weight() {
     assert!(plain.text().trim_end().ends_with("</html>"));
     assert_eq!(rows(plain.text()).len(), 2000);
     assert!(plain.body.len() < 3_000_000, "{}", plain.body.len());
-    let packed = ask(&router, Method::GET, "/", &[("accept-encoding", "gzip")]).await;
+    let packed = ask_router(&router, Method::GET, "/", &[("accept-encoding", "gzip")]).await;
     assert_eq!(packed.header("content-encoding"), "gzip");
     assert!(packed.body.len() < 200_000, "{}", packed.body.len());
     let mut unpacked = String::new();
     GzDecoder::new(&*packed.body).read_to_string(&mut unpacked).unwrap();
     assert_eq!(unpacked, plain.text());
-    let zstd = ask(&router, Method::GET, "/api/v1/flows", &[("accept-encoding", "zstd")]).await;
+    let zstd = ask_router(&router, Method::GET, "/api/v1/flows", &[("accept-encoding", "zstd")]).await;
     let json: Value = serde_json::from_slice(&zstd::decode_all(&*zstd.body).unwrap()).unwrap();
     assert_eq!(json["flows"].as_array().unwrap().len(), 2000);
 }

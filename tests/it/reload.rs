@@ -1,109 +1,58 @@
 //! Reloading the running program: by signal, by request, by itself, and a thousand times in a row.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
-#[allow(dead_code, reason = "shared with other tests, which use more of it")]
-mod common;
-
-use std::fs;
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use common::{Process, ask, exporter, get, wait_for};
-use laaffic_exporter::clock::SystemClock;
-use laaffic_exporter::simulator::{Account, Flow, Settings, Simulator};
 use reqwest::Method;
-use tempfile::TempDir;
-use tokio::net::TcpListener;
+use testkit::answer::Answer;
+use testkit::assertions::says;
+use testkit::process::Process;
+use testkit::vendor;
+use testkit::wait::wait_for;
+use testkit::watching::{Watching, config};
+
+use super::exporter;
+use laaffic_exporter::simulator::Flow;
 
 /// The exporter, watching some of the vendor's flows 1 to 100.
-struct World {
-    simulator: Simulator,
-    folder: TempDir,
-    exporter: Process,
-    address: SocketAddr,
+struct Live(Watching);
+
+fn flows(from: u64, to: u64) -> impl Iterator<Item = String> {
+    (from..=to).map(|key_id| format!("key_id: {key_id}"))
 }
 
-impl World {
+impl Live {
     async fn start(flags: &[&str]) -> Self {
-        let settings = Settings {
-            accounts: vec![Account {
-                name: "main".to_owned(),
-                api_key: "planted-key".to_owned(),
-                api_secret: "planted-secret".to_owned(),
-                flows: (1..=100).map(Flow::seeded).collect(),
-                trouble: None,
-            }],
-            ..Settings::default()
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("config.yaml"), config(&simulator.url(), 1, 10)).unwrap();
-        let mut command = exporter(["--config.file", "config.yaml", "--web.listen-address", "127.0.0.1:0"]);
-        command.args(flags).current_dir(folder.path());
-        let exporter = Process::start(command);
-        let [address] = exporter.listening().await;
-        let world = Self {
-            simulator,
-            folder,
-            exporter,
-            address,
-        };
+        let account = vendor::account("main", (1..=100).map(Flow::seeded));
+        let world = Self(Watching::start(exporter(flags), account, "", flows(1, 10)).await);
         world.shows(10).await;
         world
     }
 
+    fn process(&self) -> &Process {
+        &self.0.exporter.process
+    }
+
     fn configure(&self, from: u64, to: u64) {
-        // As a careful editor does it: nobody ever sees half a file.
-        let next = self.folder.path().join("next.yaml");
-        fs::write(&next, config(&self.simulator.url(), from, to)).unwrap();
-        fs::rename(next, self.folder.path().join("config.yaml")).unwrap();
+        let text = config(&self.0.simulator, &self.0.account, "", flows(from, to));
+        self.0.exporter.folder.write("config.yaml", text);
     }
 
     async fn metrics(&self) -> String {
-        get(&format!("http://{}/metrics", self.address)).await.body
+        self.0.exporter.metrics().await
     }
 
     /// Waits until so many flows are up.
     async fn shows(&self, flows: usize) {
         wait_for("all flows to be up", async || {
             let body = self.metrics().await;
-            let up = body
-                .lines()
-                .filter(|line| line.starts_with("laaffic_redial_flow_up{") && line.ends_with(" 1"))
-                .count();
-            let all = body
-                .lines()
-                .filter(|line| line.starts_with("laaffic_redial_flow_up{"))
-                .count();
-            if (up, all) == (flows, flows) {
-                Ok(())
-            } else {
-                Err((up, all))
-            }
+            let all = body.lines().filter(|line| line.starts_with("laaffic_redial_flow_up{"));
+            let found = (all.clone().filter(|line| line.ends_with(" 1")).count(), all.count());
+            if found == (flows, flows) { Ok(()) } else { Err(found) }
         })
         .await;
     }
 
-    async fn reload(&self) -> common::Answer {
-        ask(Method::POST, &format!("http://{}/-/reload", self.address), None)
-            .await
-            .unwrap()
+    async fn reload(&self) -> Answer {
+        self.0.exporter.ask(Method::POST, "/-/reload").await
     }
-}
-
-fn config(url: &str, from: u64, to: u64) -> String {
-    let flows: String = (from..=to).map(|key| format!("      - key_id: {key}\n")).collect();
-    format!(
-        "accounts:\n  - name: main\n    base_url: {url}\n    api_key: planted-key\n    api_secret: planted-secret\n    \
-         rate_limit: 1000\n    flows:\n{flows}"
-    )
 }
 
 fn sample(metrics: &str, series: &str) -> f64 {
@@ -119,29 +68,19 @@ const SUCCESSFUL: &str = "laaffic_exporter_config_last_reload_successful";
 
 #[tokio::test]
 async fn a_request_reloads_and_a_refused_configuration_leaves_the_old_one() {
-    let world = World::start(&["--web.enable-lifecycle"]).await;
+    let world = Live::start(&["--web.enable-lifecycle"]).await;
     world.configure(6, 20);
     let answer = world.reload().await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
     world.shows(15).await;
 
-    fs::write(
-        world.folder.path().join("config.yaml"),
-        "global:\n  poll_intervall: 5s\naccounts: []\n",
-    )
-    .unwrap();
-    let answer = ask(Method::PUT, &format!("http://{}/-/reload", world.address), None)
-        .await
-        .unwrap();
+    let wrong = "global:\n  poll_intervall: 5s\naccounts: []\n";
+    world.0.exporter.folder.write("config.yaml", wrong);
+    let answer = world.0.exporter.ask(Method::PUT, "/-/reload").await;
     assert_eq!(answer.status, 500);
     for reason in ["config.yaml:2:3: global.poll_intervall", "config.yaml:3:11: accounts"] {
-        assert!(answer.body.contains(reason), "{reason:?} is not in {:?}", answer.body);
-        // What the process has written may still be on its way.
-        wait_for("the reason in the log", async || {
-            let log = world.exporter.stderr();
-            if log.contains(reason) { Ok(()) } else { Err(log) }
-        })
-        .await;
+        says(answer.text(), &[reason]);
+        world.process().logs(reason).await;
     }
     world.shows(15).await;
     assert_eq!(sample(&world.metrics().await, SUCCESSFUL), 0.0);
@@ -150,33 +89,30 @@ async fn a_request_reloads_and_a_refused_configuration_leaves_the_old_one() {
     assert_eq!(world.reload().await.status, 200);
     world.shows(5).await;
     assert_eq!(sample(&world.metrics().await, SUCCESSFUL), 1.0);
-    let other = ask(Method::GET, &format!("http://{}/-/reload", world.address), None)
-        .await
-        .unwrap();
-    assert_eq!(other.status, 405);
+    assert_eq!(world.0.exporter.get("/-/reload").await.status, 405);
 }
 
 #[tokio::test]
 async fn requests_are_refused_where_lifecycle_is_off_and_sighup_works_all_the_same() {
-    let world = World::start(&[]).await;
+    let world = Live::start(&[]).await;
     world.configure(1, 30);
     let answer = world.reload().await;
     assert_eq!(answer.status, 403);
-    assert!(answer.body.contains("--web.enable-lifecycle"), "{}", answer.body);
-    world.exporter.signal("HUP");
+    says(answer.text(), &["--web.enable-lifecycle"]);
+    world.process().signal("HUP");
     world.shows(30).await;
 }
 
 #[tokio::test]
 async fn a_changed_file_is_loaded_by_itself_where_that_is_wanted() {
-    let world = World::start(&["--config.enable-auto-reload"]).await;
+    let world = Live::start(&["--config.enable-auto-reload"]).await;
     world.configure(1, 20);
     world.shows(20).await;
 }
 
 #[tokio::test]
 async fn a_thousand_reloads_under_scrapes_leak_nothing() {
-    let world = World::start(&["--web.enable-lifecycle"]).await;
+    let world = Live::start(&["--web.enable-lifecycle"]).await;
     let reload_rounds = async |rounds: u64| {
         for round in 0..rounds {
             let from = 1 + round % 50;

@@ -1,11 +1,5 @@
 //! The alert rules, the runbooks and the examples around them fit together. What the rules do is tested by `promtool` (`tests/rules/`)
-//! and by a real Prometheus (`tests/alerting/`).
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test ends by panicking"
-)]
+//! and by a real Prometheus (`tests/with_programs/alerting/`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

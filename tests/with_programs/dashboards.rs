@@ -5,9 +5,13 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::common::{Process, exporter, wait_for};
-use super::dashboard::{Dashboard, all, expressions};
-use super::prometheus::Prometheus;
+use testkit::dashboard::{Dashboard, all, expressions};
+use testkit::folder::Folder;
+use testkit::prometheus::Prometheus;
+use testkit::wait::wait_for;
+use testkit::watching::Exporter;
+
+use crate::exporter;
 
 /// What is chosen in the drill-down, one after the other: a flow that goes through every status, and one that cannot be fetched.
 const FLOWS: [[(&str, &str); 2]; 2] = [
@@ -16,19 +20,17 @@ const FLOWS: [[(&str, &str); 2]; 2] = [
 ];
 
 #[tokio::test]
-#[ignore = "needs the prometheus program; scripts/test runs it"]
 async fn every_query_finds_something_in_the_demo() {
-    let demo = Process::start(exporter(["demo", "--web.listen-address", "127.0.0.1:0"]));
-    let [address] = demo.listening().await;
-    let folder = tempfile::tempdir().unwrap();
+    let demo = Exporter::start(exporter(["demo"]), Folder::new()).await;
     let rules = fs::canonicalize("deploy/prometheus/rules").unwrap();
     // The pace at which the test can wait; the dashboards adapt to whatever it is.
     let config = format!(
         "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\nrule_files: ['{}/*.yml']\n\
          scrape_configs: [{{ job_name: laaffic-exporter, static_configs: [{{ targets: ['{address}'] }}] }}]\n",
-        rules.display()
+        rules.display(),
+        address = demo.address
     );
-    let prometheus = Prometheus::start(folder.path(), &config, &[]).await;
+    let prometheus = Prometheus::start(&demo.folder, &config, &[]).await;
 
     for dashboard in all() {
         for (place, question) in questions(&dashboard) {
@@ -48,10 +50,9 @@ async fn every_query_finds_something_in_the_demo() {
 }
 
 #[tokio::test]
-#[ignore = "needs the prometheus program; scripts/test runs it"]
 async fn every_query_in_the_documents_is_understood() {
-    let folder = tempfile::tempdir().unwrap();
-    let prometheus = Prometheus::start(folder.path(), "{}", &[]).await;
+    let folder = Folder::new();
+    let prometheus = Prometheus::start(&folder, "{}", &[]).await;
     let mut asked = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();

@@ -1,31 +1,22 @@
 //! The program as it is shipped, in demo mode, scraped by a real Prometheus in both text formats.
-//!
-//! Needs the programs `prometheus`, `promtool` and `nginx`, so it runs only when asked to (`scripts/test` does).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[allow(dead_code, reason = "shared with other tests, which use more of it")]
-mod common;
-#[path = "common/prometheus.rs"]
-mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use common::{Process, ask, exporter, get, run, wait_for};
 use laaffic_exporter::simulator::demo_accounts;
-use prometheus::{Labels, Prometheus};
 use reqwest::Method;
 use serde_json::Value;
-use tempfile::TempDir;
+use testkit::answer::{ask, get};
+use testkit::assertions::{says, says_nothing_of};
+use testkit::folder::Folder;
+use testkit::nginx::classic_only;
+use testkit::process::{by_shell, run};
+use testkit::prometheus::{Labels, Prometheus};
+use testkit::wait::wait_for;
+use testkit::watching::Exporter;
+
+use crate::exporter;
 
 /// What Prometheus from 2.34 to 2.48 says it takes.
 const ASKS_FOR_OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
@@ -84,16 +75,14 @@ const REJECTIONS: &[&str] = &[
 ];
 
 #[tokio::test]
-#[ignore = "needs prometheus, promtool and nginx; scripts/test installs them and runs it"]
 async fn a_real_prometheus_sees_the_demo_in_both_text_formats() {
-    let folder = tempfile::tempdir().unwrap();
-    let demo = Process::start(exporter(["demo", "--web.listen-address", "127.0.0.1:0"]));
-    let [exporter] = demo.listening().await;
-    let (_nginx, classic) = classic_only(&folder, exporter).await;
-    let prometheus = Both::start(&folder, [exporter, classic]).await;
+    let demo = Exporter::start(exporter(["demo"]), Folder::new()).await;
+    let (folder, exporter) = (&demo.folder, demo.address);
+    let (_nginx, classic) = classic_only(folder, exporter).await;
+    let prometheus = Both::start(folder, [exporter, classic]).await;
 
     both_formats_are_what_they_say(exporter, classic).await;
-    promtool_has_nothing_to_say(&folder, classic).await;
+    promtool_has_nothing_to_say(folder, classic).await;
 
     prometheus.reaches("up == 1", 2).await;
     prometheus.shows_every_flow().await;
@@ -103,104 +92,47 @@ async fn a_real_prometheus_sees_the_demo_in_both_text_formats() {
     prometheus.knows_every_type().await;
     prometheus.took_everything().await;
 
-    assert!(demo.stdout().contains(&format!("http://{exporter}/metrics")));
-    demo.signal("TERM");
-    let ended = demo.ended().await;
-    assert_eq!(ended.code, Some(0));
-    assert!(!ended.stderr.contains("a bug in this program"), "{}", ended.stderr);
-}
-
-/// A real web server in front of the exporter, by which every client asks for the classic text format.
-async fn classic_only(folder: &TempDir, exporter: SocketAddr) -> (Process, SocketAddr) {
-    // nginx cannot be given port 0, so a free one is chosen for it; whoever is faster may take it, so this is tried again.
-    for attempt in 0..10 {
-        let prefix = folder.path().join(format!("nginx-{attempt}"));
-        fs::create_dir(&prefix).unwrap();
-        let address = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        fs::write(prefix.join("nginx.conf"), nginx_conf(address, exporter)).unwrap();
-        let mut command = Command::new("nginx");
-        command.arg("-e").arg("stderr");
-        command.arg("-p").arg(&prefix).arg("-c").arg(prefix.join("nginx.conf"));
-        let mut nginx = Process::start(command);
-        let url = format!("http://{address}/metrics");
-        let serves = wait_for("nginx to serve or to give up", async || {
-            if !nginx.is_running() {
-                return Ok(false);
-            }
-            ask(Method::GET, &url, None).await.map(|answer| answer.status == 200)
-        });
-        if serves.await && nginx.is_running() {
-            return (nginx, address);
-        }
-    }
-    panic!("nginx does not start, whatever the port");
-}
-
-fn nginx_conf(address: SocketAddr, exporter: SocketAddr) -> String {
-    format!(
-        "daemon off;
-         master_process off;
-         pid nginx.pid;
-         events {{}}
-         http {{
-             access_log off;
-             client_body_temp_path client_body;
-             proxy_temp_path proxy;
-             fastcgi_temp_path fastcgi;
-             uwsgi_temp_path uwsgi;
-             scgi_temp_path scgi;
-             server {{
-                 listen {address};
-                 location / {{
-                     proxy_pass http://{exporter};
-                     proxy_http_version 1.1;
-                     proxy_set_header Accept 'text/plain;version=0.0.4';
-                 }}
-             }}
-         }}
-        "
-    )
+    let introduction = demo.process.stdout();
+    says(&introduction, &[&format!("http://{exporter}/metrics")]);
+    let ended = demo.process.stopped().await;
+    says_nothing_of(&ended.stderr, &["a bug in this program"]);
 }
 
 async fn both_formats_are_what_they_say(exporter: SocketAddr, classic: SocketAddr) {
     let scrape = async |address| {
-        let url = format!("http://{address}/metrics");
-        ask(Method::GET, &url, Some(ASKS_FOR_OPENMETRICS)).await.unwrap()
+        let accept = [("accept", ASKS_FOR_OPENMETRICS)];
+        ask(Method::GET, address, "/metrics", &accept).await.unwrap()
     };
     let openmetrics = scrape(exporter).await;
     assert_eq!(
-        openmetrics.content_type(),
+        openmetrics.header("content-type"),
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     );
-    assert!(openmetrics.body.ends_with("\n# EOF\n"));
+    assert!(openmetrics.text().ends_with("\n# EOF\n"));
     let classic = scrape(classic).await;
-    assert_eq!(classic.content_type(), "text/plain; version=0.0.4; charset=utf-8");
-    assert!(!classic.body.contains("# EOF"));
+    assert_eq!(
+        classic.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    says_nothing_of(classic.text(), &["# EOF"]);
 }
 
 /// Prometheus' own linter reads the classic format only.
-async fn promtool_has_nothing_to_say(folder: &TempDir, classic: SocketAddr) {
-    let body = get(&format!("http://{classic}/metrics")).await.body;
-    let path = folder.path().join("classic.txt");
-    File::create(&path).unwrap().write_all(body.as_bytes()).unwrap();
-    let mut command = Command::new("sh");
-    command.args(["-c", "exec promtool check metrics < \"$0\""]).arg(&path);
-    let verdict = run(command).await;
-    assert_eq!(
-        (verdict.code, verdict.stdout.as_str(), verdict.stderr.as_str()),
-        (Some(0), "", "")
-    );
+async fn promtool_has_nothing_to_say(folder: &Folder, classic: SocketAddr) {
+    let path = folder.write("classic.txt", get(classic, "/metrics").await.body);
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]);
+    let script = format!("exec \"$0\" \"$@\" < '{}'", path.display());
+    let verdict = run(by_shell(&script, &promtool)).await;
+    assert_eq!((verdict.code, &*verdict.stdout, &*verdict.stderr), (Some(0), "", ""));
 }
 
 /// Prometheus with both jobs.
 struct Both(Prometheus);
 
 impl Both {
-    async fn start(folder: &TempDir, targets: [SocketAddr; 2]) -> Self {
-        Self(Prometheus::start(folder.path(), &prometheus_yml(targets), &[]).await)
+    async fn start(folder: &Folder, targets: [SocketAddr; 2]) -> Self {
+        Self(Prometheus::start(folder, &prometheus_yml(targets), &[]).await)
     }
 
     /// Waits until a query has so many rows, half of them in each job.
@@ -391,9 +323,9 @@ impl Both {
                 (&Value::from(""), &Value::from("up"))
             );
         }
-        let own = get(self.0.url.join("/metrics").unwrap().as_str()).await.body;
+        let own = get(self.0.address, "/metrics").await;
         for name in REJECTIONS {
-            let line = own.lines().find(|line| line.starts_with(name));
+            let line = own.text().lines().find(|line| line.starts_with(name));
             assert_eq!(line, Some(format!("{name} 0").as_str()));
         }
         assert_eq!(self.0.complaint(), None);

@@ -1,37 +1,27 @@
 //! Answers that come, and are not what was asked for.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use laaffic_exporter::api::{Error, MAX_BODY_BYTES};
-use laaffic_exporter::clock::SystemClock;
 use laaffic_exporter::config::HttpClient;
 use laaffic_exporter::model::{ApiCode, Outcome};
-use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Scope, Settings, Simulator, Trouble};
+use laaffic_exporter::simulator::{Account, Fault, Scope, Simulator, Trouble};
+use testkit::vendor;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
 
 use super::upstream::{
-    AMPLE, API_KEY, API_SECRET, GOOD, SHORT, Upstream, answer, ask, ask_once, client, read_request, send,
+    AMPLE, API_KEY, API_SECRET, GOOD, SHORT, Then, Upstream, answer, ask, ask_once, client, read_request, send,
 };
 
 async fn simulator() -> Simulator {
-    let flow = Flow::still(12, FlowState::with_nodes(1, &[2, 1, 0]));
     let account = Account {
-        name: "main".to_owned(),
         api_key: API_KEY.to_owned(),
         api_secret: API_SECRET.to_owned(),
-        flows: vec![flow],
-        trouble: None,
+        ..vendor::account("main", [vendor::still(12)])
     };
-    let settings = Settings {
-        accounts: vec![account],
-        ..Settings::default()
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap()
+    vendor::play([account]).await
 }
 
 fn play(simulator: &Simulator, fault: Fault) {
@@ -168,7 +158,7 @@ async fn one_byte_more_is_too_much_and_nothing_after_it_is_waited_for() {
     let bomb = unfinished("Content-Encoding: gzip\r\n", compressed.get_ref());
     assert!(bomb.len() < MAX_BODY_BYTES / 50, "{}", bomb.len());
     for bytes in [declared.into_bytes(), unfinished("", &body), without_length, bomb] {
-        let upstream = Upstream::sending_and_holding(bytes).await;
+        let upstream = Upstream::sending_then(bytes, Then::Hold).await;
         match ask_once(&upstream.url(), AMPLE).await {
             Err(Error::TooLarge(limit)) => assert_eq!(limit, MAX_BODY_BYTES),
             other => panic!("{other:?}"),
@@ -195,33 +185,4 @@ async fn who_sends_too_much_is_hung_up_on() {
     let error = ask(&client).await.unwrap_err();
     assert!(matches!(error, Error::TooLarge(_)), "{error:?}");
     tokio::time::timeout(AMPLE, told).await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn bodies_that_are_not_the_documented_json() {
-    let deep = format!(
-        r#"{{"code":0,"data":{{"x":{}{}}}}}"#,
-        "[".repeat(1 << 20),
-        "]".repeat(1 << 20)
-    );
-    let half = &GOOD[..GOOD.len() / 2];
-    let bodies: [&[u8]; 12] = [
-        b"<html><body>Welcome</body></html>",
-        b"",
-        b" \r\n",
-        b"{\"code\":0,\"msg\":\"\xc3\x28\",\"data\":{}}",
-        half.as_bytes(),
-        b"[]",
-        b"null",
-        b"\"success\"",
-        br#"{"code":true,"data":{}}"#,
-        br#"{"code":0,"data":[]}"#,
-        br#"{"code":0}"#,
-        deep.as_bytes(),
-    ];
-    for body in bodies {
-        let upstream = Upstream::sending(answer(body)).await;
-        let error = ask_once(&upstream.url(), AMPLE).await.unwrap_err();
-        assert!(matches!(&error, Error::Decode(_)), "{error:?}");
-    }
 }

@@ -3,9 +3,10 @@
 use axum::http::Version;
 use laaffic_exporter::config::HttpClient;
 
-use super::authority::{Authority, Files};
-use super::tls_server::{Manners, TlsServer, trusting};
+use super::tls_server::{TlsOptions, TlsServer, trusting};
 use super::upstream::{AMPLE, GOOD, Upstream, answer, ask, client, read_request, send};
+use testkit::certificates::Authority;
+use testkit::folder::Folder;
 
 const REQUESTS: usize = 20;
 
@@ -26,18 +27,18 @@ async fn plain_http_reuses_its_connection() {
 
 #[tokio::test]
 async fn http_2_where_it_is_offered_and_http_1_1_where_not() {
-    let (authority, files) = (Authority::new("ours"), Files::new());
-    let identity = authority.server();
+    let (authority, files) = (Authority::new("ours"), Folder::new());
+    let identity = authority.server("127.0.0.1");
     for (alpn, version) in [
         (&["h2", "http/1.1"][..], Version::HTTP_2),
         (&["http/1.1"], Version::HTTP_11),
         (&[], Version::HTTP_11),
     ] {
-        let manners = Manners {
+        let options = TlsOptions {
             alpn,
-            ..Manners::new(&identity)
+            ..TlsOptions::new(&identity)
         };
-        let server = TlsServer::start(&manners).await;
+        let server = TlsServer::start(&options).await;
         let settings = HttpClient {
             tls: trusting(&authority, &files),
             ..HttpClient::default()
@@ -55,13 +56,13 @@ async fn http_2_where_it_is_offered_and_http_1_1_where_not() {
 
 #[tokio::test]
 async fn http_2_carries_requests_at_once() {
-    let (authority, files) = (Authority::new("ours"), Files::new());
-    let identity = authority.server();
-    let manners = Manners {
+    let (authority, files) = (Authority::new("ours"), Folder::new());
+    let identity = authority.server("127.0.0.1");
+    let options = TlsOptions {
         alpn: &["h2"],
-        ..Manners::new(&identity)
+        ..TlsOptions::new(&identity)
     };
-    let server = TlsServer::start(&manners).await;
+    let server = TlsServer::start(&options).await;
     let settings = HttpClient {
         tls: trusting(&authority, &files),
         ..HttpClient::default()

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exporter_toolkit::exposition::{Format, Frames};
+use exporter_toolkit::exposition::Format;
 use laaffic_exporter::clock::{SharedClock, SystemClock};
-use laaffic_exporter::config::{self, Config, HttpClient, Secret, SecretSource};
+use laaffic_exporter::config;
 use laaffic_exporter::metrics::{Activity, Exposition, registry};
-use laaffic_exporter::model::{FlowInfo, KeyId, Outcome};
+use laaffic_exporter::model::Outcome;
 use laaffic_exporter::poll::{Plan, Poller, over_network};
-use laaffic_exporter::simulator::{Account, Fault, Flow, Settings, Simulator, Trouble};
+use laaffic_exporter::simulator::{Account, Fault, Flow, Settings, Trouble};
 use laaffic_exporter::store::{Policy, Store};
-use tokio::net::TcpListener;
+use testkit::vendor;
+use testkit::world::Samples;
 use tokio_util::sync::CancellationToken;
 
 use super::answers::outcome_of;
@@ -46,43 +48,27 @@ fn every_fault() -> Trouble {
 
 fn played(name: &str, flows: u64, trouble: Trouble) -> Account {
     Account {
-        name: name.to_owned(),
-        api_key: format!("key-of-{name}"),
-        api_secret: format!("secret-of-{name}"),
-        flows: (1..=flows).map(Flow::seeded).collect(),
         trouble: Some(trouble),
+        ..vendor::account(name, (1..=flows).map(Flow::seeded))
     }
 }
 
-fn polled(name: &str, flows: u64, scheme: &str, address: SocketAddr) -> config::Account {
-    let flow = |key_id| FlowInfo {
-        key_id: KeyId::new(key_id).unwrap(),
-        name: None,
-        labels: Box::default(),
-        // One round, and what is asked again within it: then all is counted, and nothing under way.
-        poll_interval: Duration::from_secs(3600),
-    };
-    config::Account {
-        name: name.into(),
-        base_url: format!("{scheme}://{address}/v3").parse().unwrap(),
-        api_key: SecretSource::Value(Secret::new(format!("key-of-{name}"))),
-        api_secret: SecretSource::Value(Secret::new(format!("secret-of-{name}"))),
-        rate_limit: 1000.0,
-        max_concurrent_requests: 16,
-        http_client: HttpClient::default(),
-        flows: (1..=flows).map(flow).collect(),
-    }
+fn polled(name: &str, flows: u64, scheme: &str, address: SocketAddr) -> String {
+    let flows: Vec<_> = (1..=flows).map(|key_id| format!("key_id: {key_id}")).collect();
+    format!(
+        "  - {{name: {name}, base_url: '{scheme}://{address}/v3', api_key: key-of-{name}, api_secret: secret-of-{name}, \
+         rate_limit: 1000, max_concurrent_requests: 16, flows: [{}]}}\n",
+        flows.join(", ")
+    )
 }
 
 /// Polls every flow once and gives the counters of each account.
-async fn one_round(accounts: Vec<config::Account>) -> BTreeMap<String, ByOutcome> {
+async fn one_round(accounts: [String; 4]) -> BTreeMap<String, ByOutcome> {
     let clock: SharedClock = Arc::new(SystemClock);
-    let config = Config {
-        terminal_poll_interval: Duration::from_secs(3600),
-        request_timeout: Duration::from_secs(2),
-        stale_after: Duration::from_secs(3600),
-        accounts,
-    };
+    // One round, and what is asked again within it: then all is counted, and nothing under way.
+    let global = "global: {poll_interval: 1h, terminal_poll_interval: 1h, stale_after: 1h, request_timeout: 2s}";
+    let text = format!("{global}\naccounts:\n{}", accounts.concat());
+    let config = config::parse(&text, Path::new("config.yaml"), &|_| None).unwrap();
     let names = config.accounts.iter().map(|account| account.name.clone());
     let activity = Arc::new(Activity::new(names, clock.now()));
     let store = Arc::new(Store::new(Policy::default(), []));
@@ -94,10 +80,8 @@ async fn one_round(accounts: Vec<config::Account>) -> BTreeMap<String, ByOutcome
     stop.cancel();
     polling.await.unwrap().unwrap();
 
-    let mut exposition = Exposition::new(&registry(&activity), store.snapshot(), Format::Classic).unwrap();
-    let mut text = Vec::new();
-    while exposition.fill(&mut text) {}
-    requests(&String::from_utf8(text).unwrap())
+    let exposition = Exposition::new(&registry(&activity), store.snapshot(), Format::Classic).unwrap();
+    requests(&Samples::read(exposition))
 }
 
 /// Looks now and then whether the first poll of every flow has ended.
@@ -114,19 +98,17 @@ async fn all_tried(store: &Store) {
 }
 
 /// `laaffic_api_requests_total`, without the outcomes that did not occur.
-fn requests(exposition: &str) -> BTreeMap<String, ByOutcome> {
+fn requests(samples: &Samples) -> BTreeMap<String, ByOutcome> {
     let mut accounts = BTreeMap::<_, ByOutcome>::new();
-    for line in exposition.lines() {
-        let Some(rest) = line.strip_prefix("laaffic_api_requests_total{account=\"") else {
-            continue;
-        };
+    for (series, count) in samples
+        .of("laaffic_api_requests_total")
+        .filter(|(_, count)| *count > 0.0)
+    {
+        let rest = series.split_once("{account=\"").unwrap().1;
         let (account, rest) = rest.split_once("\",endpoint=\"query_detail\",outcome=\"").unwrap();
-        let (outcome, count) = rest.split_once("\"} ").unwrap();
+        let outcome = rest.strip_suffix("\"}").unwrap();
         let by_outcome = accounts.entry(account.to_owned()).or_default();
-        match count.parse().unwrap() {
-            0 => {}
-            count => by_outcome.extend([(outcome.to_owned(), count)]),
-        }
+        by_outcome.insert(outcome.to_owned(), count as u64);
     }
     accounts
 }
@@ -159,10 +141,9 @@ async fn every_request_is_counted_once_as_what_it_was() {
         ],
         ..Settings::default()
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+    let simulator = vendor::play_as(settings).await;
     let (_socket, closed) = closed_port();
-    let counted = one_round(vec![
+    let counted = one_round([
         polled(MIXED, MIXED_FLOWS, "http", simulator.address()),
         polled(REFUSED, FEW_FLOWS, "http", simulator.address()),
         polled(UNREACHABLE, FEW_FLOWS, "http", closed),

@@ -1,17 +1,16 @@
 //! Connections that stand, and answers that do not come, or not to their end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use laaffic_exporter::api::{Error, Interruption};
 use laaffic_exporter::config::HttpClient;
 use laaffic_exporter::model::Outcome;
-use tokio::net::TcpStream;
 use tokio::time::MissedTickBehavior;
 
-use super::authority::{Authority, Files};
 use super::tls_server::{acceptor, trusting};
-use super::upstream::{AMPLE, GOOD, SHORT, Upstream, answer, ask, ask_once, client, read_request, send};
+use super::upstream::{AMPLE, GOOD, SHORT, Then, Upstream, answer, ask, ask_once, client, read_request, send};
+use testkit::certificates::Authority;
+use testkit::folder::Folder;
 
 /// Half of a good answer, under a length for all of it.
 fn half() -> Vec<u8> {
@@ -27,20 +26,6 @@ fn chunk() -> Vec<u8> {
     bytes
 }
 
-/// A server that reads a request, sends these bytes and resets the connection.
-async fn resetting_after(bytes: Vec<u8>) -> Upstream {
-    let bytes: Arc<[u8]> = bytes.into();
-    Upstream::start(move |mut stream: TcpStream| {
-        let bytes = Arc::clone(&bytes);
-        async move {
-            read_request(&mut stream).await;
-            send(&mut stream, &bytes).await;
-            stream.set_zero_linger().unwrap();
-        }
-    })
-    .await
-}
-
 async fn interruption(base_url: &str) -> (Interruption, String) {
     let error = ask_once(base_url, AMPLE).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::Other, "{error:?}");
@@ -54,7 +39,7 @@ async fn interruption(base_url: &str) -> (Interruption, String) {
 #[tokio::test]
 async fn silence_is_a_timeout_wherever_it_begins() {
     for bytes in [b"".to_vec(), b"HTTP/1.1 200 O".to_vec(), half(), chunk()] {
-        let upstream = Upstream::sending_and_holding(bytes).await;
+        let upstream = Upstream::sending_then(bytes, Then::Hold).await;
         let error = ask_once(&upstream.url(), SHORT).await.unwrap_err();
         assert!(matches!(error, Error::Timeout), "{error:?}");
     }
@@ -81,7 +66,7 @@ async fn a_byte_now_and_then_is_a_timeout_too() {
 #[tokio::test]
 async fn a_reset_has_its_own_word_before_and_within_the_answer() {
     for bytes in [b"".to_vec(), b"HTTP/1.1 200 O".to_vec(), half(), chunk()] {
-        let upstream = resetting_after(bytes).await;
+        let upstream = Upstream::sending_then(bytes, Then::Reset).await;
         let (interruption, words) = interruption(&upstream.url()).await;
         assert_eq!(interruption, Interruption::Reset, "{words}");
         assert!(words.starts_with("connection reset: "), "{words}");
@@ -120,13 +105,9 @@ async fn what_is_not_http_is_no_answer_either() {
 #[tokio::test]
 async fn once_tls_stands_an_early_end_is_no_matter_of_tls() {
     let authority = Authority::new("ours");
-    let files = Files::new();
-    let acceptor = acceptor(&authority.server());
-    let no_answer: &[u8] = b"";
-    for (bytes, expected) in [
-        (no_answer.to_vec(), Interruption::Reset),
-        (half(), Interruption::Truncated),
-    ] {
+    let files = Folder::new();
+    let acceptor = acceptor(&authority.server("127.0.0.1"));
+    for (bytes, expected) in [(Vec::new(), Interruption::Reset), (half(), Interruption::Truncated)] {
         let acceptor = acceptor.clone();
         let upstream = Upstream::start(move |stream| {
             let (acceptor, bytes) = (acceptor.clone(), bytes.clone());
@@ -142,8 +123,7 @@ async fn once_tls_stands_an_early_end_is_no_matter_of_tls() {
             tls: trusting(&authority, &files),
             ..HttpClient::default()
         };
-        let url = format!("https://{}/v3", upstream.address);
-        match ask(&client(&url, &settings, AMPLE)).await {
+        match ask(&client(&upstream.https(), &settings, AMPLE)).await {
             Err(Error::Other(interruption, _)) => assert_eq!(interruption, expected),
             other => panic!("{other:?}"),
         }

@@ -8,9 +8,10 @@ use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncReadExt;
 
-use super::authority::{Authority, Files, Identity};
-use super::tls_server::{Manners, TlsServer, trusting};
+use super::tls_server::{TlsOptions, TlsServer, trusting};
 use super::upstream::{AMPLE, SHORT, Upstream, ask, ask_once, client};
+use testkit::certificates::{Authority, Pair};
+use testkit::folder::Folder;
 
 const ONLY_TLS12: &[&SupportedProtocolVersion] = &[&TLS12];
 const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
@@ -32,24 +33,24 @@ fn assert_tls(result: Result<(), Error>, words: &str) {
     }
 }
 
-fn as_client(identity: &Identity, tls: ClientTls, files: &Files) -> ClientTls {
+fn as_client(identity: &Pair, tls: ClientTls, files: &Folder) -> ClientTls {
     ClientTls {
-        cert_file: Some(files.put("client.pem", &identity.cert_pem)),
-        key_file: Some(files.put("client.key", &identity.key_pem)),
+        cert_file: Some(files.write("client.pem", &identity.cert)),
+        key_file: Some(files.write("client.key", &identity.key)),
         ..tls
     }
 }
 
 #[tokio::test]
 async fn an_authority_of_ones_own() {
-    let (authority, files) = (Authority::new("ours"), Files::new());
-    let identity = authority.server();
+    let (authority, files) = (Authority::new("ours"), Folder::new());
+    let identity = authority.server("127.0.0.1");
     for versions in [ONLY_TLS12, ONLY_TLS13] {
-        let manners = Manners {
+        let options = TlsOptions {
             versions,
-            ..Manners::new(&identity)
+            ..TlsOptions::new(&identity)
         };
-        let server = TlsServer::start(&manners).await;
+        let server = TlsServer::start(&options).await;
         ask_with(trusting(&authority, &files), &server.url()).await.unwrap();
         let seen = server.seen();
         assert_eq!(seen.len(), 1);
@@ -60,18 +61,18 @@ async fn an_authority_of_ones_own() {
 
 #[tokio::test]
 async fn certificates_that_prove_nothing_here() {
-    let (authority, files) = (Authority::new("ours"), Files::new());
+    let (authority, files) = (Authority::new("ours"), Folder::new());
     for (identity, words) in [
-        (authority.expired_server(), "expired"),
-        (authority.server_elsewhere(), "not valid for name"),
-        (Authority::new("foreign").server(), "UnknownIssuer"),
+        (authority.expired_server("127.0.0.1"), "expired"),
+        (authority.server("elsewhere.example"), "not valid for name"),
+        (Authority::new("foreign").server("127.0.0.1"), "UnknownIssuer"),
     ] {
         for versions in [ONLY_TLS12, ONLY_TLS13] {
-            let manners = Manners {
+            let options = TlsOptions {
                 versions,
-                ..Manners::new(&identity)
+                ..TlsOptions::new(&identity)
             };
-            let server = TlsServer::start(&manners).await;
+            let server = TlsServer::start(&options).await;
             assert_tls(ask_with(trusting(&authority, &files), &server.url()).await, words);
             let skipping = ClientTls {
                 insecure_skip_verify: true,
@@ -85,28 +86,28 @@ async fn certificates_that_prove_nothing_here() {
 
 #[tokio::test]
 async fn an_authority_that_the_system_does_not_know() {
-    let identity = Authority::new("foreign").server();
-    let server = TlsServer::start(&Manners::new(&identity)).await;
+    let identity = Authority::new("foreign").server("127.0.0.1");
+    let server = TlsServer::start(&TlsOptions::new(&identity)).await;
     let error = ask_once(&server.url(), AMPLE).await.unwrap_err();
     assert!(matches!(&error, Error::Tls(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_server_that_wants_to_see_a_certificate() {
-    let (authority, clients, files) = (Authority::new("ours"), Authority::new("clients"), Files::new());
-    let identity = authority.server();
-    let good = clients.client();
-    let foreign = Authority::new("foreign").client();
+    let (authority, clients, files) = (Authority::new("ours"), Authority::new("clients"), Folder::new());
+    let identity = authority.server("127.0.0.1");
+    let good = clients.client(&[]);
+    let foreign = Authority::new("foreign").client(&[]);
     // With TLS 1.3 the client learns after the handshake, or even after its request, that it was refused.
     for versions in [ONLY_TLS12, ONLY_TLS13] {
         for alpn in [&[][..], &["h2"]] {
-            let manners = Manners {
+            let options = TlsOptions {
                 client_authority: Some(&clients),
                 versions,
                 alpn,
-                ..Manners::new(&identity)
+                ..TlsOptions::new(&identity)
             };
-            let server = TlsServer::start(&manners).await;
+            let server = TlsServer::start(&options).await;
             let anonymous = trusting(&authority, &files);
             ask_with(as_client(&good, anonymous.clone(), &files), &server.url())
                 .await
@@ -129,8 +130,7 @@ async fn greeted_with(answer: &'static [u8]) -> Error {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     })
     .await;
-    let url = format!("https://{}/v3", upstream.address);
-    ask_once(&url, AMPLE).await.unwrap_err()
+    ask_once(&upstream.https(), AMPLE).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -160,8 +160,7 @@ async fn hanging_up_in_the_handshake_with_or_without_a_reset() {
     })
     .await;
     for upstream in [ends, resets, resets_later] {
-        let url = format!("https://{}/v3", upstream.address);
-        let error = ask_once(&url, AMPLE).await.unwrap_err();
+        let error = ask_once(&upstream.https(), AMPLE).await.unwrap_err();
         assert!(matches!(&error, Error::Tls(_)), "{error:?}");
         assert_eq!(error.outcome(), Outcome::Tls);
     }
@@ -174,8 +173,7 @@ async fn silence_in_the_handshake_is_a_timeout() {
         drop(stream);
     })
     .await;
-    let url = format!("https://{}/v3", upstream.address);
-    let error = ask_once(&url, SHORT).await.unwrap_err();
+    let error = ask_once(&upstream.https(), SHORT).await.unwrap_err();
     assert!(matches!(error, Error::Timeout), "{error:?}");
     assert_eq!(upstream.accepted(), 1);
 }

@@ -16,20 +16,21 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::authority::{Authority, Files, Identity};
 use super::upstream::GOOD;
+use testkit::certificates::{Authority, Pair};
+use testkit::folder::Folder;
 
 /// How a server greets.
-pub(crate) struct Manners<'a> {
-    pub(crate) identity: &'a Identity,
+pub(crate) struct TlsOptions<'a> {
+    pub(crate) identity: &'a Pair,
     /// Clients need a certificate of this authority.
     pub(crate) client_authority: Option<&'a Authority>,
     pub(crate) versions: &'static [&'static SupportedProtocolVersion],
     pub(crate) alpn: &'static [&'static str],
 }
 
-impl<'a> Manners<'a> {
-    pub(crate) fn new(identity: &'a Identity) -> Self {
+impl<'a> TlsOptions<'a> {
+    pub(crate) fn new(identity: &'a Pair) -> Self {
         Self {
             identity,
             client_authority: None,
@@ -47,13 +48,13 @@ impl<'a> Manners<'a> {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
-                roots.add(authority.der.clone()).unwrap();
+                roots.add(authority.cert_der()).unwrap();
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
                 builder.with_client_cert_verifier(verifier.build().unwrap())
             }
         };
         let mut config = builder
-            .with_single_cert(vec![self.identity.cert.clone()], self.identity.key.clone_key())
+            .with_single_cert(vec![self.identity.cert_der()], self.identity.key_der())
             .unwrap();
         config.alpn_protocols = self.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
@@ -61,14 +62,14 @@ impl<'a> Manners<'a> {
 }
 
 /// What makes TLS of a connection, where a test serves it by itself.
-pub(crate) fn acceptor(identity: &Identity) -> TlsAcceptor {
-    Manners::new(identity).acceptor()
+pub(crate) fn acceptor(identity: &Pair) -> TlsAcceptor {
+    TlsOptions::new(identity).acceptor()
 }
 
 /// Trust in this authority alone.
-pub(crate) fn trusting(authority: &Authority, files: &Files) -> ClientTls {
+pub(crate) fn trusting(authority: &Authority, files: &Folder) -> ClientTls {
     ClientTls {
-        ca_file: Some(files.put("ca.pem", &authority.pem)),
+        ca_file: Some(files.write("ca.pem", &authority.cert)),
         ..ClientTls::default()
     }
 }
@@ -82,14 +83,14 @@ pub(crate) struct TlsServer {
 }
 
 impl TlsServer {
-    pub(crate) async fn start(manners: &Manners<'_>) -> Self {
+    pub(crate) async fn start(options: &TlsOptions<'_>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let listener = TlsListener {
             listener,
-            acceptor: manners.acceptor(),
+            acceptor: options.acceptor(),
             accepted: Arc::clone(&accepted),
         };
         let guests = Arc::clone(&seen);

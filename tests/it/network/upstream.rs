@@ -1,15 +1,15 @@
 //! Asking as the exporter does, and servers that do with a connection what a test says.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use laaffic_exporter::api::{Client, ClockOffset, Credentials, Error, FlowPage, Network};
 use laaffic_exporter::clock::SystemClock;
 use laaffic_exporter::config::{HttpClient, Secret, SecretReader, SecretSource, SecretUse};
 use laaffic_exporter::model::KeyId;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -55,15 +55,30 @@ pub(crate) async fn ask_once(base_url: &str, timeout: Duration) -> Result<FlowPa
     ask(&client(base_url, &HttpClient::default(), timeout)).await
 }
 
-/// A server that hands each connection to a function. It goes with all its connections when it is dropped.
+/// What a server does with a connection on which it has sent what it sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Then {
+    /// Ends it in good order.
+    End,
+    /// Ends it with a reset.
+    Reset,
+    /// Leaves it as it is.
+    Hold,
+    /// Goes on as a tunnel to this address.
+    Connect(SocketAddr),
+}
+
+/// A server that does the same with every connection. It goes with all its connections when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     accepted: Arc<AtomicUsize>,
+    heard: Arc<Mutex<Vec<String>>>,
     server: JoinHandle<()>,
 }
 
 impl Upstream {
+    /// A server that hands each connection to a function.
     pub(crate) async fn start<F, S>(serve: F) -> Self
     where
         F: Fn(TcpStream) -> S + Send + 'static,
@@ -84,44 +99,62 @@ impl Upstream {
         Self {
             address,
             accepted,
+            heard: Arc::default(),
             server,
         }
     }
 
     /// A server that reads a request, sends these bytes and ends the connection.
     pub(crate) async fn sending(bytes: impl Into<Vec<u8>>) -> Self {
-        let bytes: Arc<[u8]> = bytes.into().into();
-        Self::start(move |mut stream| {
-            let bytes = Arc::clone(&bytes);
-            async move {
-                read_request(&mut stream).await;
-                send(&mut stream, &bytes).await;
-            }
-        })
-        .await
+        Self::sending_then(bytes, Then::End).await
     }
 
-    /// A server that reads a request, sends these bytes and leaves the connection as it is.
-    pub(crate) async fn sending_and_holding(bytes: impl Into<Vec<u8>>) -> Self {
+    /// A server that reads a request and remembers it, sends these bytes, and then does that.
+    pub(crate) async fn sending_then(bytes: impl Into<Vec<u8>>, then: Then) -> Self {
         let bytes: Arc<[u8]> = bytes.into().into();
-        Self::start(move |mut stream| {
-            let bytes = Arc::clone(&bytes);
+        let heard = Arc::default();
+        let ears: Arc<Mutex<Vec<String>>> = Arc::clone(&heard);
+        let started = Self::start(move |mut stream| {
+            let (bytes, ears) = (Arc::clone(&bytes), Arc::clone(&ears));
             async move {
-                read_request(&mut stream).await;
+                let request = read_request(&mut stream).await;
+                ears.lock().unwrap().push(request);
                 send(&mut stream, &bytes).await;
-                std::future::pending().await
+                match then {
+                    Then::End => {}
+                    Then::Reset => stream.set_zero_linger().unwrap(),
+                    Then::Hold => std::future::pending().await,
+                    Then::Connect(target) => {
+                        let mut onward = TcpStream::connect(target).await.unwrap();
+                        let _ = copy_bidirectional(&mut stream, &mut onward).await;
+                    }
+                }
             }
-        })
-        .await
+        });
+        let mut started = started.await;
+        started.heard = heard;
+        started
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/v3", self.address)
     }
 
+    /// The same for who speaks TLS to it.
+    pub(crate) fn https(&self) -> String {
+        format!("https://{}/v3", self.address)
+    }
+
     /// How many connections there were.
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// The only request that came.
+    pub(crate) fn heard(&self) -> String {
+        let heard = self.heard.lock().unwrap();
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        heard[0].clone()
     }
 }
 

@@ -9,7 +9,8 @@ use laaffic_exporter::clock::SharedClock;
 use laaffic_exporter::simulator::{Chance, Fault, Flow, Latency, Scope, Settings, Trouble};
 use tokio::time::Instant;
 
-use super::world::{Calendar, MINUTE, Polling, Samples, Setup, World, vendor_account};
+use testkit::process::{in_a_process_of_its_own, is_in_a_process_of_its_own};
+use testkit::world::{Calendar, MINUTE, Polling, Samples, Setup, World, vendor_account};
 
 const ACCOUNTS: [&str; 3] = ["main", "second", "third"];
 const SEED: u64 = 20_261_122;
@@ -43,7 +44,7 @@ fn world() -> (World, Polling) {
             ..Setup::new(name, flows(from))
         })
         .collect();
-    let calendar = Arc::new(Calendar::new());
+    let calendar = Arc::new(Calendar::default());
     let clock: SharedClock = calendar.clone();
     let settings = Settings {
         seed: SEED,
@@ -120,8 +121,17 @@ fn resident() -> u64 {
     me.statm().unwrap().resident * procfs::page_size()
 }
 
+/// In a process of its own, whose memory is this test's alone.
+#[test]
+fn every_request_is_counted_once_and_no_flow_is_forgotten() {
+    in_a_process_of_its_own("polling::chaos::everything_at_once", []);
+}
+
 #[tokio::test(start_paused = true)]
-async fn every_request_is_counted_once_and_no_flow_is_forgotten() {
+async fn everything_at_once() {
+    if !is_in_a_process_of_its_own() {
+        return;
+    }
     let (world, polling) = world();
     let mut patience = Patience::default();
     let mut blocked = 0.0;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use laaffic_exporter::simulator::{Fault, Trouble};
 
-use super::world::{MINUTE, Setup, World, everywhere, still};
+use testkit::world::{MINUTE, Setup, World, everywhere, still};
 
 const DAY: i64 = 86_400;
 

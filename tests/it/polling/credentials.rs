@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use laaffic_exporter::simulator::{Scope, Trouble};
 
-use super::world::{MINUTE, Setup, World, code, still};
+use testkit::world::{MINUTE, Setup, World, code, still};
 
 fn two_accounts() -> World {
     let flows = || (1..=10).map(still).collect();

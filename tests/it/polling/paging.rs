@@ -2,7 +2,7 @@
 
 use laaffic_exporter::simulator::{Flow, FlowState, Manner, Shape};
 
-use super::world::{MINUTE, Setup, World};
+use testkit::world::{MINUTE, Setup, World};
 
 fn paged(nodes: usize, page_size: u32, ignores_current: bool) -> World {
     let flow = Flow {

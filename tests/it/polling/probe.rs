@@ -9,7 +9,7 @@ use laaffic_exporter::poll::Probed;
 use laaffic_exporter::simulator::{Fault, Trouble};
 use tokio::time::Instant;
 
-use super::world::{MINUTE, Samples, Setup, World, code, everywhere, still};
+use testkit::world::{MINUTE, Samples, Setup, World, code, everywhere, still};
 
 const TIMEOUT: Duration = Duration::from_secs(9);
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use laaffic_exporter::simulator::{Scope, Trouble};
 
-use super::world::{MINUTE, Setup, World, code, everywhere, gaps, still};
+use testkit::world::{MINUTE, Setup, World, code, everywhere, gaps, still};
 
 fn setup(keys: impl IntoIterator<Item = u64>) -> Setup {
     Setup::new("main", keys.into_iter().map(still).collect())

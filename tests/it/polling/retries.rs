@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use laaffic_exporter::simulator::{Fault, RetryAfter, Trouble};
 
-use super::world::{MINUTE, Setup, World, code, everywhere, gaps, still};
+use testkit::world::{MINUTE, Setup, World, code, everywhere, gaps, still};
 
 /// One flow, polled every minute; the trouble begins with the second poll, so that the first tells the account works.
 async fn struck_by(trouble: Trouble) -> (World, usize) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{MINUTE, Setup, World, code, everywhere, gaps, still, with_status};
 use laaffic_exporter::simulator::{Fault, Trouble};
+use testkit::world::{MINUTE, Setup, World, code, everywhere, gaps, still, with_status};
 
 #[tokio::test(start_paused = true)]
 async fn every_flow_is_polled_at_once_and_then_on_its_interval() {

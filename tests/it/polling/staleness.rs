@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use laaffic_exporter::simulator::{FlowState, Trouble};
 
-use super::world::{MINUTE, Setup, World, code, everywhere, still};
+use testkit::world::{MINUTE, Setup, World, code, everywhere, still};
 
 const STATE: [&str; 5] = [
     "status_code",

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use laaffic_exporter::poll::PollError;
 
-use super::world::{MINUTE, Setup, World, still};
+use testkit::world::{MINUTE, Setup, World, still};
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_costs_one_poll_and_is_counted() {
@@ -43,7 +43,7 @@ async fn a_scheduler_that_stops_ends_the_polling_with_an_error() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_polling_at_once_even_with_requests_under_way() {
     let (world, polling) = World::start_supervised(vec![Setup::new("main", vec![still(1)])]);
-    super::world::everywhere(
+    testkit::world::everywhere(
         &world,
         laaffic_exporter::simulator::Trouble::always(laaffic_exporter::simulator::Fault::NeverAnswers),
     );

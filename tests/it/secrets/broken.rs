@@ -1,7 +1,7 @@
 //! Configurations with a mistake right where a secret is.
 
-use crate::marks::{MARK, marked};
-use crate::world::credentials;
+use super::fixture::credentials;
+use super::marks::{MARK, marked};
 
 /// What can be wrong with a line `KEY: SECRET`, where `K` stands for the key, `S` for the secret and `M` for one
 /// of letters only. None of it is a configuration.

@@ -1,17 +1,18 @@
 //! Every command, good and refused, and every kind of file that can be broken, as one sees it in a terminal.
 
-use std::path::Path;
+use super::broken::broken;
+use testkit::folder::Folder;
+use testkit::process::run;
 
-use crate::broken::broken;
-use crate::common::{exporter, run};
-use crate::marks::{MARK, Outlets, marked};
-use crate::world::{USER, World, replace, with_secrets};
+use super::fixture::{Fixture, USER, with_secrets};
+use super::marks::{MARK, Outlets, marked};
+use crate::exporter;
 
 /// Every how manyth broken configuration is also checked: a reload has seen them all.
 const SOME: usize = 6;
 
 /// Runs a command, which must end with this code.
-async fn keep(outlets: &mut Outlets, folder: &Path, arguments: &[&str], code: i32) {
+async fn keep(outlets: &mut Outlets, folder: &Folder, arguments: &[&str], code: i32) {
     let mut command = exporter(["--log.level=debug", "--config.file=config.yaml"]);
     command.args(arguments);
     let ended = run(with_secrets(command, folder)).await;
@@ -22,7 +23,7 @@ async fn keep(outlets: &mut Outlets, folder: &Path, arguments: &[&str], code: i3
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_command_tells_a_secret() {
-    let world = World::start().await;
+    let world = Fixture::start().await;
     let folder = world.folder();
     let echo = world.echo.to_string();
     let mut outlets = Outlets::default();
@@ -62,7 +63,7 @@ async fn no_command_tells_a_secret() {
         ),
         (&["healthcheck", "--http.config.file=none.yaml"], 1),
     ] {
-        keep(&mut outlets, folder.path(), arguments, code).await;
+        keep(&mut outlets, &folder, arguments, code).await;
     }
     for words in ["inline", "good; accounts: ", "-22", "407"] {
         assert!(outlets.say(words), "{words}");
@@ -72,7 +73,7 @@ async fn no_command_tells_a_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_broken_file_is_told_with_a_secret() {
-    let world = World::start().await;
+    let world = Fixture::start().await;
     let folder = world.folder();
     let mut outlets = Outlets::default();
     // The key file that holds another secret is none that a check without a network looks into.
@@ -81,17 +82,17 @@ async fn no_broken_file_is_told_with_a_secret() {
         .step_by(SOME)
         .filter(|(what, _)| !what.contains("another secret"))
     {
-        replace(folder.path(), "config.yaml", content);
+        folder.write("config.yaml", content);
         keep(
             &mut outlets,
-            folder.path(),
+            &folder,
             &["--config.check", "--web.telemetry-path", "/metrics"],
             1,
         )
         .await;
         outlets.add("the kind of mistake", what.replace(MARK, ""));
     }
-    replace(folder.path(), "config.yaml", world.config());
+    folder.write("config.yaml", world.config());
 
     let good = world.web_config();
     let (_, hash) = good.split_once(&format!("{USER}: ")).unwrap();
@@ -121,10 +122,10 @@ async fn no_broken_file_is_told_with_a_secret() {
         ),
         "tls_server_config: { cert_file: server.crt, key_file: secret }".to_owned(),
     ] {
-        replace(folder.path(), "broken.yaml", wrong);
+        folder.write("broken.yaml", wrong);
         keep(
             &mut outlets,
-            folder.path(),
+            &folder,
             &["--config.check", "--web.config.file=broken.yaml"],
             1,
         )
@@ -144,10 +145,10 @@ async fn no_broken_file_is_told_with_a_secret() {
         "tls_config: { ca_file: secret }".to_owned(),
         "tls_config: { key_file: secret, cert_file: client.crt }".to_owned(),
     ] {
-        replace(folder.path(), "broken.yaml", wrong);
+        folder.write("broken.yaml", wrong);
         keep(
             &mut outlets,
-            folder.path(),
+            &folder,
             &[
                 "healthcheck",
                 "--web.config.file=web.yaml",
@@ -162,14 +163,14 @@ async fn no_broken_file_is_told_with_a_secret() {
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_used_is_not_told() {
-    let world = World::start().await;
+    let world = Fixture::start().await;
     let folder = world.folder();
     let mut outlets = Outlets::default();
     for (name, value) in [
         ("PLANTED_KEY", format!("{} {}", marked("one"), marked("two"))),
         ("PLANTED_SECRET", format!("{}\n{}", marked("one"), marked("two"))),
     ] {
-        let mut command = with_secrets(exporter(["--config.check", "--config.file=config.yaml"]), folder.path());
+        let mut command = with_secrets(exporter(["--config.check", "--config.file=config.yaml"]), &folder);
         command.env(name, value);
         let ended = run(command).await;
         assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -179,8 +180,8 @@ async fn a_secret_that_cannot_be_used_is_not_told() {
         ("key", format!("{} {}", marked("one"), marked("two"))),
         ("secret", format!("{}\n{}", marked("one"), marked("two"))),
     ] {
-        replace(folder.path(), name, content);
-        keep(&mut outlets, folder.path(), &["check"], 1).await;
+        folder.write(name, content);
+        keep(&mut outlets, &folder, &["check"], 1).await;
     }
     outlets.hold_none_of(&world.needles);
 }

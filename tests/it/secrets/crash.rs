@@ -2,7 +2,6 @@
 
 use std::env;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Command;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,8 +13,9 @@ use exporter_toolkit::server::Guard;
 use exporter_toolkit::web_config::LiveWebConfig;
 use laaffic_exporter::cli::Cli;
 use laaffic_exporter::logging;
+use testkit::process::in_a_process_of_its_own;
 
-use crate::marks::{Needles, Outlets, marked};
+use super::marks::{Needles, Outlets, marked};
 
 /// Set in the process that is to have the bugs.
 const BUGGY: &str = "BUGGY_LOG_FORMAT";
@@ -46,15 +46,14 @@ async fn have_bugs() {
 fn a_bug_is_told_with_its_place_alone() {
     let mut outlets = Outlets::default();
     for format in ["logfmt", "json"] {
-        let ended = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "crash::have_bugs", "--nocapture"])
-            .env(BUGGY, format)
-            .output()
-            .unwrap();
-        assert!(ended.status.success(), "{ended:?}");
+        let ended = in_a_process_of_its_own("secrets::crash::have_bugs", [(BUGGY, format)]);
         let log = String::from_utf8(ended.stderr).unwrap();
         let told = log.matches("a bug in this program").count();
-        assert_eq!((told, log.matches("tests/secrets/crash.rs:").count()), (2, 2), "{log}");
+        assert_eq!(
+            (told, log.matches("tests/it/secrets/crash.rs:").count()),
+            (2, 2),
+            "{log}"
+        );
         outlets.add(format, log);
         outlets.add("the answer", String::from_utf8(ended.stdout).unwrap());
         assert!(outlets.say("This page ended in a bug of the exporter"));

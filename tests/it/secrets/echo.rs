@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::marks::CUSTOMER_TEXT;
+use testkit::answer::serve;
+
+use super::marks::CUSTOMER_TEXT;
 
 /// How many kinds of answers there are; flow N gets the N-th.
 pub(crate) const KINDS: u64 = 13;
@@ -32,10 +34,7 @@ pub(crate) fn heard(heard: &Heard, name: &str) -> BTreeSet<String> {
 pub(crate) async fn echo() -> (SocketAddr, Heard) {
     let heard = Heard::default();
     let app = Router::new().fallback(answer).with_state(Arc::clone(&heard));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
-    (address, heard)
+    (serve(app).await, heard)
 }
 
 async fn answer(State(heard): State<Heard>, headers: HeaderMap, body: Bytes) -> Response {

@@ -1,31 +1,23 @@
 //! Files with a secret that every user of the host may read draw a warning, each one: at the start, at a reload, from a check.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use testkit::assertions::says_nothing_of;
+use testkit::certificates::self_signed;
+use testkit::folder::Folder;
+use testkit::process::run;
+use testkit::watching::Exporter;
 
-use tempfile::TempDir;
-
-use crate::common::{Process, exporter, run, wait_for};
+use crate::{exporter, exporter_in};
 
 /// A folder that everybody may enter, with these files, which only their owner may read.
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    set_mode(folder.path(), 0o755);
-    for (name, content) in files {
-        fs::write(folder.path().join(name), content).unwrap();
-        set_mode(&folder.path().join(name), 0o600);
-    }
+fn folder<const N: usize>(files: [(&str, &str); N]) -> Folder {
+    let folder = Folder::with(files);
+    folder.set_mode(".", 0o755);
     folder
 }
 
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
 /// Two accounts that share their files.
-fn of_files() -> TempDir {
-    let pair = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+fn of_files() -> Folder {
+    let pair = self_signed(&["client"], false);
     let account = |name| {
         format!(
             "  - name: {name}
@@ -37,18 +29,18 @@ fn of_files() -> TempDir {
         )
     };
     let config = format!("accounts:\n{}{}", account("one"), account("two"));
-    folder(&[
+    folder([
         ("config.yaml", &config),
         ("key", "planted-key"),
         ("secret", "planted-secret"),
-        ("client.crt", &pair.cert.pem()),
-        ("client.key", &pair.signing_key.serialize_pem()),
+        ("client.crt", &pair.cert),
+        ("client.key", &pair.key),
     ])
 }
 
-fn of_lines(lines: &str) -> TempDir {
+fn of_lines(lines: &str) -> Folder {
     let config = format!("accounts:\n  - name: one\n    base_url: http://127.0.0.1:9/v3\n{lines}");
-    folder(&[("config.yaml", &config)])
+    folder([("config.yaml", &config)])
 }
 
 /// The files that the log warns of, in its order.
@@ -60,9 +52,8 @@ fn warned_of(log: &str) -> Vec<&str> {
         .collect()
 }
 
-async fn check(folder: &TempDir, arguments: &[&str]) -> String {
-    let mut command = exporter(["--config.file=config.yaml"]);
-    command.args(arguments).current_dir(folder.path());
+async fn check(folder: &Folder, arguments: &[&str]) -> String {
+    let mut command = exporter_in(folder, arguments);
     command.env("PLANTED", "planted-secret");
     let ended = run(command).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -75,7 +66,7 @@ async fn a_check_calls_it_good_and_warns_of_each_file_once() {
     let folder = of_files();
     assert_eq!(check(&folder, &["--config.check"]).await, "");
     for file in ["key", "secret", "client.key", "client.crt", "config.yaml"] {
-        set_mode(&folder.path().join(file), 0o644);
+        folder.set_mode(file, 0o644);
     }
     for arguments in [["--config.check"], ["check"]] {
         let log = check(&folder, &arguments).await;
@@ -93,8 +84,8 @@ async fn only_a_file_that_others_can_reach_and_read_is_warned_of() {
         (0o750, 0o644, false),
         (0o700, 0o644, false),
     ] {
-        set_mode(folder.path(), of_folder);
-        set_mode(&folder.path().join("secret"), of_file);
+        folder.set_mode(".", of_folder);
+        folder.set_mode("secret", of_file);
         let log = check(&folder, &["--config.check"]).await;
         assert_eq!(!warned_of(&log).is_empty(), warned, "{of_folder:o} {of_file:o}: {log}");
     }
@@ -123,33 +114,26 @@ async fn the_configuration_itself_is_warned_of_if_a_secret_is_in_it() {
         ),
     ] {
         let folder = of_lines(&lines);
-        set_mode(&folder.path().join("config.yaml"), 0o644);
+        folder.set_mode("config.yaml", 0o644);
         let log = check(&folder, &["--config.check"]).await;
         assert_eq!(
             warned_of(&log),
             if warned { &["config.yaml"][..] } else { &[] },
             "{lines}{log}"
         );
-        assert!(!log.contains("planted") && !log.contains("hunter2"), "{log}");
+        says_nothing_of(&log, &["planted", "hunter2"]);
     }
 }
 
 #[tokio::test]
 async fn a_start_and_each_reload_warn() {
     let folder = of_files();
-    set_mode(&folder.path().join("secret"), 0o644);
-    let mut command = exporter(["--config.file=config.yaml", "--web.listen-address=127.0.0.1:0"]);
-    command.current_dir(folder.path());
-    let exporter = Process::start(command);
-    let [_] = exporter.listening().await;
-    assert_eq!(warned_of(&exporter.stderr()), ["secret"]);
+    folder.set_mode("secret", 0o644);
+    let Exporter { folder, process, .. } = Exporter::start(exporter::<&str>([]), folder).await;
+    assert_eq!(warned_of(&process.stderr()), ["secret"]);
 
-    set_mode(&folder.path().join("key"), 0o644);
-    exporter.signal("HUP");
-    wait_for("the reload", async || {
-        let log = exporter.stderr();
-        log.contains("configuration reloaded").then_some(()).ok_or(log)
-    })
-    .await;
-    assert_eq!(warned_of(&exporter.stderr()), ["secret", "key", "secret"]);
+    folder.set_mode("key", 0o644);
+    process.signal("HUP");
+    process.logs("configuration reloaded").await;
+    assert_eq!(warned_of(&process.stderr()), ["secret", "key", "secret"]);
 }

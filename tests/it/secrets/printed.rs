@@ -13,9 +13,9 @@ use laaffic_exporter::config::{self, Config, HttpConfig, LoadError, SecretReader
 use laaffic_exporter::poll::{self, Plan};
 use laaffic_exporter::reload::ConfigFile;
 
-use crate::broken::broken;
-use crate::marks::Outlets;
-use crate::world::{World, credentials};
+use super::broken::broken;
+use super::fixture::{Fixture, credentials};
+use super::marks::Outlets;
 
 fn print(outlets: &mut Outlets, value: &impl Debug) {
     outlets.add("a value in one line", format!("{value:?}"));
@@ -33,7 +33,7 @@ fn load(path: &Path) -> Result<Config, LoadError> {
 
 #[tokio::test]
 async fn no_type_prints_the_secret_it_holds() {
-    let world = World::start().await;
+    let world = Fixture::start().await;
     let folder = world.folder();
     let path = folder.path().join("config.yaml");
     let clock: SharedClock = Arc::new(SystemClock);

@@ -2,25 +2,27 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
-use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder};
-use tempfile::TempDir;
+use testkit::answer;
+use testkit::folder::Folder;
 
-use crate::broken::broken;
-use crate::common::{Process, exporter, exporter_on, run, wait_for};
-use crate::echo::heard;
-use crate::marks::{MARK, Outlets, marked};
-use crate::world::{GOOD, USER, World, password, replace, with_secrets};
+use super::broken::broken;
+use super::echo::heard;
+use super::fixture::{Fixture, GOOD, USER, password, with_secrets};
+use super::marks::{MARK, Outlets, marked};
+use crate::exporter;
+use testkit::process::{Process, on_socket, run};
+use testkit::wait::wait_for;
 
 /// The levels of the log. All are run at once, in one format after the other.
 const LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
 
 /// One exporter, and what it let out so far.
 struct Run<'w> {
-    world: &'w World,
+    world: &'w Fixture,
     level: &'static str,
-    folder: TempDir,
+    folder: Folder,
     exporter: Process,
     address: SocketAddr,
     client: Client,
@@ -28,12 +30,11 @@ struct Run<'w> {
 }
 
 impl<'w> Run<'w> {
-    fn start(world: &'w World, level: &'static str, format: &'static str) -> Self {
+    fn start(world: &'w Fixture, level: &'static str, format: &'static str) -> Self {
         let folder = world.folder();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut command = exporter_on(listener);
-        command.args([
+        let mut command = exporter([
             "--config.file=config.yaml",
             "--web.config.file=web.yaml",
             "--web.enable-lifecycle",
@@ -42,16 +43,10 @@ impl<'w> Run<'w> {
         Self {
             world,
             level,
-            exporter: Process::spawn(with_secrets(command, folder.path())),
+            exporter: Process::spawn(on_socket(listener, &with_secrets(command, &folder))),
             folder,
             address,
-            client: Client::builder()
-                .no_proxy()
-                .tls_danger_accept_invalid_certs(true)
-                .redirect(reqwest::redirect::Policy::none())
-                .timeout(Duration::from_secs(30))
-                .build()
-                .unwrap(),
+            client: answer::client().tls_danger_accept_invalid_certs(true).build().unwrap(),
             outlets: Outlets::default(),
         }
     }
@@ -179,33 +174,30 @@ impl<'w> Run<'w> {
             .skip(share)
             .step_by(LEVELS.len())
         {
-            replace(self.folder.path(), "config.yaml", &content);
+            self.folder.write("config.yaml", &content);
             let request = self
                 .request(Method::POST, "/-/reload")
                 .basic_auth(USER, Some(password()));
             let told = self.keep(&format!("a reload of {what:?}"), request, 500).await;
             assert!(told.starts_with("failed to reload config"), "{what}: {told}");
         }
-        replace(self.folder.path(), "config.yaml", self.world.config());
+        self.folder.write("config.yaml", self.world.config());
         self.ask(Method::POST, "/-/reload", 200).await;
     }
 
     /// The files that are looked at by themselves break too.
     async fn every_file_that_is_watched(&mut self) {
-        replace(
-            self.folder.path(),
-            "secret",
-            format!("{}\n{}\n", marked("line"), marked("line")),
-        );
-        replace(self.folder.path(), "key", format!("{} \n", marked("space")));
+        self.folder
+            .write("secret", format!("{}\n{}\n", marked("line"), marked("line")));
+        self.folder.write("key", format!("{} \n", marked("space")));
         if matches!(self.level, "debug" | "info" | "warn") {
-            self.log_says("secret file changed and cannot be used").await;
+            self.exporter.logs("secret file changed and cannot be used").await;
         }
         for broken in [
             format!("basic_auth_users: {{ {USER}: [{}] }}\n", marked("list")),
             format!("basic_auth_users: {{ {USER}: '{} }}\n", marked("quote")),
         ] {
-            replace(self.folder.path(), "web.yaml", &broken);
+            self.folder.write("web.yaml", &broken);
             wait_for("the web configuration to be refused", async || {
                 let request = self.request(Method::GET, "/").basic_auth(USER, Some(password()));
                 match request.send().await.unwrap().status().as_u16() {
@@ -217,15 +209,7 @@ impl<'w> Run<'w> {
             let request = self.request(Method::GET, "/").basic_auth(USER, Some(password()));
             self.keep("a broken web configuration", request, 500).await;
         }
-        self.log_says("web configuration changed and cannot be used").await;
-    }
-
-    async fn log_says(&self, words: &str) {
-        wait_for(words, async || {
-            let log = self.exporter.stderr();
-            if log.contains(words) { Ok(()) } else { Err(log) }
-        })
-        .await;
+        self.exporter.logs("web configuration changed and cannot be used").await;
     }
 
     async fn healthchecks(&mut self) {
@@ -233,7 +217,7 @@ impl<'w> Run<'w> {
         for (file, code) in [("http.yaml", 0), ("wrong.yaml", 1)] {
             let mut command: Command = exporter(["healthcheck", "--log.level=debug", "--web.config.file=web.yaml"]);
             command.args(["--http.config.file", file, "--web.listen-address", &address]);
-            let ended = run(with_secrets(command, self.folder.path())).await;
+            let ended = run(with_secrets(command, &self.folder)).await;
             assert_eq!(ended.code, Some(code), "{ended:?}");
             self.outlets
                 .add(format!("healthcheck with {file}"), format!("{ended:?}"));
@@ -242,16 +226,14 @@ impl<'w> Run<'w> {
 
     /// Stops it; its log is the last thing it lets out.
     async fn end(mut self) -> Outlets {
-        self.exporter.signal("TERM");
-        let ended = self.exporter.ended().await;
-        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let ended = self.exporter.stopped().await;
         assert_eq!(ended.stdout, "");
         self.outlets.add(format!("the log at {}", self.level), ended.stderr);
         self.outlets
     }
 }
 
-async fn everything(world: &World, level: &'static str, format: &'static str) -> Outlets {
+async fn everything(world: &Fixture, level: &'static str, format: &'static str) -> Outlets {
     let mut run = Run::start(world, level, format);
     run.ready().await;
     run.every_path().await;
@@ -264,7 +246,7 @@ async fn everything(world: &World, level: &'static str, format: &'static str) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_exporter_tells_no_secret_anywhere() {
-    let world = World::start().await;
+    let world = Fixture::start().await;
     let mut outlets = Outlets::default();
     for (even, odd) in [("logfmt", "json"), ("json", "logfmt")] {
         let [debug, info, warn, error] = LEVELS;

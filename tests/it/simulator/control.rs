@@ -4,7 +4,7 @@ use laaffic_exporter::simulator::Simulator;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::ask::{client, json_of, published, settings, start};
+use super::ask::{client, json_of, published, settings, start};
 
 struct Control<'a> {
     client: &'a Client,

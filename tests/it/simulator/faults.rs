@@ -8,7 +8,7 @@ use laaffic_exporter::simulator::{Fault, Manner, RetryAfter, Scope, Settings, Sh
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::ask::{PUBLISHED, account, client, json_of, names, published, settings, signed, start, still};
+use super::ask::{PUBLISHED, account, client, json_of, names, published, settings, signed, start, still};
 
 async fn meet(simulator: &Simulator, client: &Client, fault: Fault) -> reqwest::Result<Response> {
     let trouble = Some(Trouble::times(1, fault));

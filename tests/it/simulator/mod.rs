@@ -1,10 +1,7 @@
 //! The played vendor, asked over real HTTP.
 
-#[cfg(test)]
 mod ask;
-#[cfg(test)]
 mod control;
-#[cfg(test)]
 mod faults;
 
 use std::collections::BTreeSet;

@@ -2,8 +2,8 @@
 
 use reqwest::Client;
 
-use crate::pki::{Authority, self_signed};
-use crate::world::{Folder, TLS, World};
+use testkit::certificates::{Authority, self_signed};
+use testkit::server::{TLS, WebFolder, WebServer};
 
 /// Who gets in with this policy: nobody in particular, a stranger's certificate, one of the authority.
 async fn let_in(lines: &str) -> [bool; 3] {
@@ -16,9 +16,9 @@ async fn let_in(lines: &str) -> [bool; 3] {
     ]
 }
 
-async fn world(lines: &str) -> (World, [Client; 3]) {
+async fn world(lines: &str) -> (WebServer, [Client; 3]) {
     let clients = Authority::new("client authority");
-    let folder = Folder::new(&format!("{TLS}{lines}"));
+    let folder = WebFolder::new(&format!("{TLS}{lines}"));
     folder.write("clients.crt", &clients.cert);
     let world = folder.serve().await;
     let stranger = Authority::new("stranger").client(&["ours"]);
@@ -80,7 +80,7 @@ async fn names_are_compared_letter_by_letter() {
 async fn a_self_signed_certificate_may_be_trusted_itself() {
     for authority in [false, true] {
         let ours = self_signed(&["ours"], authority);
-        let folder = Folder::new(&format!(
+        let folder = WebFolder::new(&format!(
             "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ours.crt\n"
         ));
         folder.write_pair("ours", &ours);

@@ -5,8 +5,8 @@ use std::fs;
 
 use exporter_toolkit::web_config as config;
 
-use crate::pki::self_signed;
-use crate::world::Folder;
+use testkit::certificates::self_signed;
+use testkit::server::WebFolder;
 
 /// The file, and the field that a refusal has to name; none where the file is good.
 const CASES: [(&str, Option<&str>); 39] = [
@@ -90,8 +90,8 @@ const CASES: [(&str, Option<&str>); 39] = [
 #[ignore = "needs the files; LAAFFIC_EXPORTER_CONFORMANCE_DIR says where they are"]
 fn every_file_of_the_toolkit_is_taken_or_refused_as_it_should_be() {
     let source = std::env::var("LAAFFIC_EXPORTER_CONFORMANCE_DIR").unwrap();
-    let folder = Folder::new("");
-    let pair = folder.authority.server();
+    let folder = WebFolder::new("");
+    let pair = folder.authority.server("localhost");
     folder.write("server.crt", &pair.cert);
     folder.write("server.key", &pair.key);
     for (name, names) in [("client", &["test"]), ("client2", &["test3"])] {
@@ -121,7 +121,7 @@ fn every_file_of_the_toolkit_is_taken_or_refused_as_it_should_be() {
 
 #[test]
 fn the_example_is_good() {
-    let folder = Folder::new(&fs::read_to_string("deploy/web-config.example.yaml").unwrap());
-    let config = config::load(&folder.file()).unwrap();
+    let folder = WebFolder::new(&fs::read_to_string("deploy/web-config.example.yaml").unwrap());
+    let config = config::load(&folder.web_yaml()).unwrap();
     assert!(config.tls.is_some() && !config.users.is_empty());
 }

@@ -1,40 +1,26 @@
 //! `healthcheck` against an exporter with TLS, one that wants a password, and one that wants a client certificate.
 
-use std::process::Stdio;
-
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Child;
-
-use crate::pki::Authority;
-use crate::program::{CONFIG, program};
-use crate::world::{Folder, TLS};
+use super::program::{CONFIG, program};
+use testkit::assertions::{says, says_nothing_of};
+use testkit::certificates::Authority;
+use testkit::process::{Process, run};
+use testkit::server::{TLS, WebFolder};
 
 /// A running exporter, and the folder with its files.
-struct World {
-    folder: Folder,
+struct Checked {
+    folder: WebFolder,
     address: String,
-    _running: Child,
+    _running: Process,
 }
 
-impl World {
-    async fn start(folder: Folder) -> Self {
+impl Checked {
+    async fn start(folder: WebFolder) -> Self {
         folder.write("config.yaml", CONFIG);
-        folder.write("ca.crt", &folder.authority.cert);
-        let mut running = program(&folder)
-            .args(["--web.listen-address=127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(running.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = log.next_line().await.unwrap().expect("the program ended");
-            if let Some((_, address)) = line.split_once("address=") {
-                break address.to_owned();
-            }
-        };
+        let running = Process::start(program(&folder, ["--web.listen-address=127.0.0.1:0"]));
+        let [address] = running.listening().await;
         Self {
             folder,
-            address,
+            address: address.to_string(),
             _running: running,
         }
     }
@@ -51,17 +37,13 @@ impl World {
     }
 
     async fn check_with(&self, arguments: &[&str]) -> Result<(), String> {
-        let mut check = program(&self.folder);
-        check.args([
-            "healthcheck",
-            "--log.level=error",
-            "--web.listen-address",
-            &self.address,
-        ]);
-        let ended = check.args(arguments).output().await.unwrap();
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert!(!told.contains("hunter2"), "{told}");
-        match ended.status.code() {
+        let address = &*self.address;
+        let mut check = program(&self.folder, ["healthcheck", "--log.level=error"]);
+        check.args(["--web.listen-address", address]).args(arguments);
+        let ended = run(check).await;
+        let told = ended.stderr;
+        says_nothing_of(&told, &["hunter2"]);
+        match ended.code {
             Some(0) => {
                 assert_eq!(told, "");
                 Ok(())
@@ -75,17 +57,17 @@ impl World {
 }
 
 /// Whether it was refused with these words.
-fn says(checked: &Result<(), String>, words: &str) {
-    let told = checked.as_ref().unwrap_err();
-    assert!(told.contains(words), "{words:?} is not in {told}");
+#[track_caller]
+fn is_refused(checked: &Result<(), String>, words: &str) {
+    says(checked.as_ref().unwrap_err(), &[words]);
 }
 
 #[tokio::test]
 async fn a_password_is_taken_from_the_file() {
     let hash = bcrypt::hash("hunter2", 4).unwrap();
-    let world = World::start(Folder::new(&format!("basic_auth_users: {{al: {hash}}}"))).await;
-    says(&world.check().await, "wants a password; name a file");
-    says(&world.check_as("").await, "wants a password; add basic_auth");
+    let world = Checked::start(WebFolder::new(&format!("basic_auth_users: {{al: {hash}}}"))).await;
+    is_refused(&world.check().await, "wants a password; name a file");
+    is_refused(&world.check_as("").await, "wants a password; add basic_auth");
     assert_eq!(
         world.check_as("basic_auth: {username: al, password: hunter2}").await,
         Ok(())
@@ -101,15 +83,15 @@ async fn a_password_is_taken_from_the_file() {
         "basic_auth: {username: al, password: hunter22}",
         "basic_auth: {username: be, password: hunter2}",
     ] {
-        says(&world.check_as(wrong).await, "refuses this user or password");
+        is_refused(&world.check_as(wrong).await, "refuses this user or password");
     }
-    says(
+    is_refused(
         &world
             .check_as("basic_auth: {username: al, pasword: hunter2, password_file: password}")
             .await,
         "http.yaml:1:28: basic_auth.pasword: unknown key; did you mean password?",
     );
-    says(
+    is_refused(
         &world.check_with(&["--http.config.file=none.yaml"]).await,
         "none.yaml: cannot be read",
     );
@@ -117,7 +99,7 @@ async fn a_password_is_taken_from_the_file() {
 
 #[tokio::test]
 async fn with_a_file_the_certificate_is_verified() {
-    let world = World::start(Folder::new(TLS)).await;
+    let world = Checked::start(WebFolder::new(TLS)).await;
     assert_eq!(world.check().await, Ok(()));
     for (tls_config, words) in [
         ("ca_file: ca.crt, server_name: localhost", None),
@@ -130,8 +112,8 @@ async fn with_a_file_the_certificate_is_verified() {
         match words {
             None => assert_eq!(checked, Ok(()), "{tls_config}"),
             Some(words) => {
-                says(&checked, words);
-                says(&checked, "check tls_config in the file");
+                is_refused(&checked, words);
+                is_refused(&checked, "check tls_config in the file");
             }
         }
     }
@@ -140,17 +122,17 @@ async fn with_a_file_the_certificate_is_verified() {
 #[tokio::test]
 async fn a_client_certificate_is_taken_from_the_file() {
     let clients = Authority::new("client authority");
-    let folder = Folder::new(&format!(
+    let folder = WebFolder::new(&format!(
         "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n"
     ));
     folder.write("clients.crt", &clients.cert);
     folder.write_pair("ours", &clients.client(&["ours"]));
     folder.write_pair("stranger", &Authority::new("stranger").client(&["ours"]));
-    let world = World::start(folder).await;
-    says(&world.check().await, "does not answer");
+    let world = Checked::start(folder).await;
+    is_refused(&world.check().await, "does not answer");
     let file = |name| {
         format!("tls_config: {{ca_file: ca.crt, server_name: localhost, cert_file: {name}.crt, key_file: {name}.key}}")
     };
     assert_eq!(world.check_as(&file("ours")).await, Ok(()));
-    says(&world.check_as(&file("stranger")).await, "does not answer");
+    is_refused(&world.check_as(&file("stranger")).await, "does not answer");
 }

@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use reqwest::{Client, StatusCode};
 use tokio::time::Instant;
 
-use crate::world::{World, eventually};
+use testkit::server::WebServer;
+use testkit::wait::eventually;
 
 const PATHS: [&str; 6] = ["/", "/metrics", "/-/healthy", "/no/such/page", "/%2e%2e/", "/?a=b"];
 
@@ -19,14 +20,14 @@ fn users(cost: u32) -> String {
     )
 }
 
-async fn ask(world: &World, client: &Client, user: &str, password: &str) -> StatusCode {
+async fn ask(world: &WebServer, client: &Client, user: &str, password: &str) -> StatusCode {
     let request = client.get(world.url("/metrics")).basic_auth(user, Some(password));
     request.send().await.unwrap().status()
 }
 
 #[tokio::test]
 async fn every_path_and_method_wants_a_password() {
-    let world = World::with(&users(4)).await;
+    let world = WebServer::with(&users(4)).await;
     let client = world.client();
     for path in PATHS {
         for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS"] {
@@ -62,7 +63,7 @@ async fn every_path_and_method_wants_a_password() {
 
 #[tokio::test]
 async fn only_the_users_own_password_is_right() {
-    let world = World::with(&users(4)).await;
+    let world = WebServer::with(&users(4)).await;
     let client = world.client();
     for (user, password, wanted) in [
         ("alice", "alice123", StatusCode::OK),
@@ -84,7 +85,7 @@ async fn only_the_users_own_password_is_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_and_fifty_right_and_wrong_at_once_get_what_they_should() {
-    let world = World::with(&users(10)).await;
+    let world = WebServer::with(&users(10)).await;
     let client = world.client();
     let right = (0..150).map(|_| ask(&world, &client, "alice", "alice123"));
     let wrong = (0..150).map(|_| ask(&world, &client, "alice", "alice1234"));
@@ -98,7 +99,7 @@ async fn a_hundred_and_fifty_right_and_wrong_at_once_get_what_they_should() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_wrong_passwords_leaves_the_right_one_answering() {
-    let world = World::with(&users(10)).await;
+    let world = WebServer::with(&users(10)).await;
     let client = world.client();
     assert_eq!(ask(&world, &client, "alice", "alice123").await, StatusCode::OK);
     let flood = async |number: usize| ask(&world, &client, "alice", &number.to_string()).await;
@@ -122,7 +123,7 @@ async fn a_flood_of_wrong_passwords_leaves_the_right_one_answering() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
-    let world = World::with(&users(11)).await;
+    let world = WebServer::with(&users(11)).await;
     let client = world.client();
     ask(&world, &client, "alice", "alice123").await;
     let mut took = [Duration::ZERO; 2];
@@ -145,7 +146,7 @@ async fn the_headers_are_on_every_answer() {
     let headers = "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n    X-XSS-Protection: 1\n    \
                    X-Content-Type-Options: nosniff\n    Strict-Transport-Security: max-age=1\n    \
                    Content-Security-Policy: \"default-src 'none'\"\n";
-    let world = World::with(&format!("{headers}{}", users(4))).await;
+    let world = WebServer::with(&format!("{headers}{}", users(4))).await;
     let client = world.client();
     for path in PATHS {
         for password in ["alice123", "wrong"] {
@@ -166,7 +167,7 @@ async fn the_headers_are_on_every_answer() {
 
 #[tokio::test]
 async fn the_rate_limit_comes_before_the_password() {
-    let world = World::with(&format!("rate_limit: {{interval: 1h, burst: 3}}\n{}", users(4))).await;
+    let world = WebServer::with(&format!("rate_limit: {{interval: 1h, burst: 3}}\n{}", users(4))).await;
     let client = world.client();
     let mut got = Vec::new();
     for _ in 0..5 {
@@ -178,12 +179,12 @@ async fn the_rate_limit_comes_before_the_password() {
         StatusCode::TOO_MANY_REQUESTS
     );
 
-    let world = World::with("rate_limit: {interval: 1s, burst: 0}").await;
+    let world = WebServer::with("rate_limit: {interval: 1s, burst: 0}").await;
     let client = world.client();
     let at_once = join_all((0..10).map(|_| world.status(&client))).await;
     assert!(at_once.contains(&Some(StatusCode::TOO_MANY_REQUESTS)) && at_once.contains(&Some(StatusCode::OK)));
     eventually(async || world.lets_in(&client).await).await;
-    let world = World::with("rate_limit: {interval: 0, burst: 0}").await;
+    let world = WebServer::with("rate_limit: {interval: 0, burst: 0}").await;
     let client = world.client();
     let at_once = join_all((0..10).map(|_| world.status(&client))).await;
     assert!(at_once.iter().all(|status| *status == Some(StatusCode::OK)));

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,45 +10,34 @@ use axum::body::Bytes;
 use axum::routing::get;
 use futures_util::future::join_all;
 use futures_util::stream;
-use reqwest::{Body, Client, StatusCode};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use reqwest::{Body, Certificate, Client, StatusCode};
+use testkit::answer;
+use testkit::process::Process;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
-use crate::world::{Folder, PATIENCE, TLS, World};
+use testkit::server::{TLS, WebFolder, WebServer};
+use testkit::wait::PATIENCE;
+
+use crate::exporter;
 
 /// The program itself, with the demo's flows, in a process of its own: its memory and its files are counted alone.
-struct Exporter {
-    program: Child,
+struct Crowded {
+    process: Process,
     address: SocketAddr,
-    folder: Folder,
+    folder: WebFolder,
 }
 
-impl Exporter {
+impl Crowded {
     async fn start(web_config: &str) -> Self {
-        let folder = Folder::new(web_config);
-        let mut program = Command::new(env!("CARGO_BIN_EXE_laaffic-exporter"))
-            .args(["demo", "--web.listen-address=127.0.0.1:0", "--web.max-requests=0"])
-            .arg(format!("--web.config.file={}", folder.file().display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
-        let found = async {
-            loop {
-                let line = log.next_line().await.unwrap().expect("the program ended");
-                if let Some((_, rest)) = line.split_once("address=") {
-                    break rest.split(' ').next().unwrap().trim_matches('"').parse().unwrap();
-                }
-            }
-        };
-        let address = timeout(PATIENCE, found).await.unwrap();
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        let folder = WebFolder::new(web_config);
+        let mut command = exporter(["demo", "--web.listen-address=127.0.0.1:0", "--web.max-requests=0"]);
+        command.arg(format!("--web.config.file={}", folder.web_yaml().display()));
+        let process = Process::start(command);
+        let [address] = process.listening().await;
         Self {
-            program,
+            process,
             address,
             folder,
         }
@@ -60,11 +48,8 @@ impl Exporter {
     }
 
     fn client(&self) -> Client {
-        let authority = reqwest::Certificate::from_pem(self.folder.authority.cert.as_bytes()).unwrap();
-        let builder = Client::builder()
-            .tls_certs_only([authority])
-            .no_proxy()
-            .timeout(PATIENCE);
+        let authority = Certificate::from_pem(self.folder.authority.cert.as_bytes()).unwrap();
+        let builder = answer::client().tls_certs_only([authority]);
         builder.resolve("localhost", self.address).build().unwrap()
     }
 
@@ -78,7 +63,7 @@ impl Exporter {
     }
 
     fn resident_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.program.id().unwrap())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
@@ -92,7 +77,7 @@ const MUCH: u64 = 96 * 1024;
 #[tokio::test(flavor = "multi_thread")]
 async fn six_hundred_that_only_connect_or_dribble_do_not_keep_an_honest_scrape_out() {
     for (scheme, web_config) in [("http", ""), ("https", TLS)] {
-        let exporter = Exporter::start(web_config).await;
+        let exporter = Crowded::start(web_config).await;
         exporter.honest(scheme).await;
         let before = exporter.resident_kib();
         let mut slow = Vec::new();
@@ -121,7 +106,7 @@ async fn six_hundred_that_only_connect_or_dribble_do_not_keep_an_honest_scrape_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gigabyte_of_request_is_not_kept() {
     for (scheme, web_config) in [("http", ""), ("https", TLS)] {
-        let exporter = Exporter::start(web_config).await;
+        let exporter = Crowded::start(web_config).await;
         exporter.honest(scheme).await;
         let before = exporter.resident_kib();
         let mebibyte = vec![b'x'; 1024 * 1024];
@@ -144,7 +129,7 @@ async fn a_gigabyte_of_request_is_not_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_scrapers_at_once_leave_an_honest_one_its_second() {
     for (scheme, web_config) in [("http", ""), ("https", TLS)] {
-        let exporter = Exporter::start(web_config).await;
+        let exporter = Crowded::start(web_config).await;
         exporter.honest(scheme).await;
         let before = exporter.resident_kib();
         let client = exporter.client();
@@ -183,7 +168,7 @@ async fn who_does_not_read_is_cut_off() {
         });
         axum::body::Body::from_stream(chunks)
     };
-    let world = World::new(Folder::new(""), Router::new().route("/", get(page))).await;
+    let world = WebServer::new(WebFolder::new(""), Router::new().route("/", get(page))).await;
     let mut stalled = TcpStream::connect(world.address).await.unwrap();
     stalled.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     // The sender is dropped with the body.
@@ -193,7 +178,7 @@ async fn who_does_not_read_is_cut_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_does_not_hold_up_the_stop() {
     let hash = bcrypt::hash("x", 4).unwrap().replace("$04$", "$18$");
-    let mut exporter = Exporter::start(&format!("basic_auth_users: {{alice: {hash}}}")).await;
+    let exporter = Crowded::start(&format!("basic_auth_users: {{alice: {hash}}}")).await;
     let mut silent = Vec::new();
     for _ in 0..100 {
         silent.push(TcpStream::connect(exporter.address).await.unwrap());
@@ -205,10 +190,7 @@ async fn a_crowd_does_not_hold_up_the_stop() {
     let url = exporter.url("http");
     assert_eq!(client.get(url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     let start = Instant::now();
-    let id = exporter.program.id().unwrap().to_string();
-    Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
-    let ended = timeout(PATIENCE, exporter.program.wait()).await.unwrap().unwrap();
-    assert!(ended.success());
+    exporter.process.stopped().await;
     assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     assert!(asking.await.unwrap().is_err());
 }

@@ -2,8 +2,9 @@
 
 use reqwest::{Client, StatusCode};
 
-use crate::pki::{Authority, Pair};
-use crate::world::{Folder, TLS, eventually};
+use testkit::certificates::{Authority, Pair};
+use testkit::server::{TLS, WebFolder};
+use testkit::wait::eventually;
 
 fn users(name: &str, password: &str) -> String {
     format!("basic_auth_users:\n  {name}: {}\n", bcrypt::hash(password, 4).unwrap())
@@ -11,11 +12,11 @@ fn users(name: &str, password: &str) -> String {
 
 #[tokio::test]
 async fn a_new_certificate_is_served_to_new_connections() {
-    let world = Folder::new(TLS).serve().await;
+    let world = WebFolder::new(TLS).serve().await;
     let old = world.client();
     assert!(world.lets_in(&old).await);
     let renewed = Authority::new("another authority");
-    world.folder.write_pair("server", &renewed.server());
+    world.folder.write_pair("server", &renewed.server("localhost"));
     let new = || world.trusting(&renewed).build().unwrap();
     eventually(async || world.lets_in(&new()).await).await;
     assert!(!world.lets_in(&world.client()).await, "the old certificate is gone");
@@ -24,7 +25,7 @@ async fn a_new_certificate_is_served_to_new_connections() {
 
 #[tokio::test]
 async fn new_users_count_and_old_ones_do_not() {
-    let world = Folder::new(&users("alice", "one")).serve().await;
+    let world = WebFolder::new(&users("alice", "one")).serve().await;
     let client = world.client();
     let ask = async |name: &str, password: &str| {
         let request = client.get(world.url("/")).basic_auth(name, Some(password));
@@ -44,7 +45,7 @@ async fn new_users_count_and_old_ones_do_not() {
 #[tokio::test]
 async fn what_cannot_be_used_answers_500_until_it_can() {
     let headers = "http_server_config: {headers: {X-Frame-Options: deny}}\n";
-    let world = Folder::new(&format!("{TLS}{headers}")).serve().await;
+    let world = WebFolder::new(&format!("{TLS}{headers}")).serve().await;
     let client = world.client();
     let is = async |client: &Client, status| world.status(client).await == Some(status);
     assert!(is(&client, StatusCode::OK).await);
@@ -58,7 +59,10 @@ async fn what_cannot_be_used_answers_500_until_it_can() {
     world.folder.write("web.yaml", TLS);
     eventually(async || is(&client, StatusCode::OK).await).await;
 
-    let (good, broken) = (world.folder.authority.server(), Authority::new("other").server());
+    let (good, broken) = (
+        world.folder.authority.server("localhost"),
+        Authority::new("other").server("localhost"),
+    );
     let mixed = Pair {
         cert: good.cert.clone(),
         key: broken.key,

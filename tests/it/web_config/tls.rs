@@ -11,11 +11,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::world::{TLS, World};
+use testkit::server::{TLS, WebServer};
 
 /// What a client with this much cryptography agrees upon.
 async fn agreed(
-    world: &World,
+    world: &WebServer,
     provider: CryptoProvider,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Option<(String, String, NamedGroup)> {
@@ -46,7 +46,7 @@ async fn only_the_versions_in_between_are_spoken() {
         ("  min_version: TLS13\n", [false, true]),
         ("  max_version: TLS12\n", [true, false]),
     ] {
-        let world = World::with(&format!("{TLS}{lines}")).await;
+        let world = WebServer::with(&format!("{TLS}{lines}")).await;
         for (version, wanted) in both.iter().zip(wanted) {
             let agreed = agreed(&world, ring::default_provider(), &[version]).await;
             assert_eq!(agreed.is_some(), wanted, "{lines}{version:?}");
@@ -57,7 +57,7 @@ async fn only_the_versions_in_between_are_spoken() {
 
 #[tokio::test]
 async fn suites_and_groups_are_those_of_the_list_in_its_order() {
-    let world = World::with(&format!(
+    let world = WebServer::with(&format!(
         "{TLS}  cipher_suites: [TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  \
          curve_preferences: [CurveP384]\n"
     ))
@@ -80,7 +80,7 @@ async fn suites_and_groups_are_those_of_the_list_in_its_order() {
     other.kx_groups = vec![ring::kx_group::X25519];
     assert_eq!(agreed(&world, other, &[&version::TLS12]).await, None);
 
-    let world = World::with(&format!("{TLS}  cipher_suites: [TLS_CHACHA20_POLY1305_SHA256]\n")).await;
+    let world = WebServer::with(&format!("{TLS}  cipher_suites: [TLS_CHACHA20_POLY1305_SHA256]\n")).await;
     let (_, suite, _) = agreed(&world, ring::default_provider(), &[&version::TLS13])
         .await
         .unwrap();
@@ -93,7 +93,7 @@ async fn http2_is_offered_unless_it_is_off() {
         ("", Version::HTTP_2),
         ("http_server_config: {http2: false}\n", Version::HTTP_11),
     ] {
-        let world = World::with(&format!("{TLS}{lines}")).await;
+        let world = WebServer::with(&format!("{TLS}{lines}")).await;
         let response = world.client().get(world.url("/")).send().await.unwrap();
         assert_eq!(response.version(), wanted);
         assert_eq!(response.text().await.unwrap(), "here\n");
@@ -101,7 +101,7 @@ async fn http2_is_offered_unless_it_is_off() {
     }
 }
 
-async fn answer_to(world: &World, bytes: &[u8]) -> Vec<u8> {
+async fn answer_to(world: &WebServer, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
@@ -112,7 +112,7 @@ async fn answer_to(world: &World, bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_is_not_tls_is_turned_away() {
-    let world = World::with(TLS).await;
+    let world = WebServer::with(TLS).await;
     let answer = answer_to(&world, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let answer = String::from_utf8(answer).unwrap();
     assert!(

@@ -7,42 +7,37 @@ use std::time::Duration;
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::common::{Process, wait_for};
+use crate::answer;
+use crate::folder::Folder;
+use crate::process::Process;
+use crate::wait::wait_for;
 
 /// A browser with an empty profile. Dropping it closes it.
-pub(crate) struct Browser {
+pub struct Browser {
     client: Client,
     port: u16,
     session: String,
     _driver: Process,
-    _profile: TempDir,
+    _profile: Folder,
 }
 
 impl Browser {
-    pub(crate) async fn start() -> Self {
+    /// Starts it through its driver.
+    pub async fn start() -> Self {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0");
         let driver = Process::start(command);
-        let port = wait_for("chromedriver to listen", async || {
-            let said = driver.stdout();
-            let rest = said.split("successfully on port ").nth(1).ok_or("nothing said yet")?;
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            digits.parse::<u16>().map_err(|_| "half a line")
-        })
-        .await;
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60));
-        let profile = tempfile::tempdir().unwrap();
+        let port = driver.writes("successfully on port ").await;
+        let profile = Folder::new();
+        let user_data = format!("--user-data-dir={}", profile.path().display());
         let mut browser = Self {
-            client: client.build().unwrap(),
-            port,
+            client: answer::client().build().unwrap(),
+            port: port.trim_end_matches('.').parse().unwrap(),
             session: String::new(),
             _driver: driver,
             _profile: profile,
         };
-        let profile = format!("--user-data-dir={}", browser._profile.path().display());
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -54,7 +49,7 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--window-size=1280,900",
-            &profile,
+            &user_data,
         ];
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": arguments},
@@ -77,18 +72,19 @@ impl Browser {
         answer["value"].take()
     }
 
-    pub(crate) async fn open(&self, url: &str) {
+    /// Goes to this address.
+    pub async fn open(&self, url: &str) {
         self.command("/url", json!({"url": url})).await;
     }
 
     /// What a script returns.
-    pub(crate) async fn run(&self, script: &str) -> Value {
+    pub async fn run(&self, script: &str) -> Value {
         self.command("/execute/sync", json!({"script": script, "args": []}))
             .await
     }
 
     /// Waits until a script returns this.
-    pub(crate) async fn becomes(&self, script: &str, expected: Value) {
+    pub async fn becomes(&self, script: &str, expected: Value) {
         wait_for(&format!("{script} to be {expected}"), async || {
             let value = self.run(script).await;
             if value == expected { Ok(()) } else { Err(value) }
@@ -97,7 +93,7 @@ impl Browser {
     }
 
     /// The text that a person sees there.
-    pub(crate) async fn text(&self, selector: &str) -> String {
+    pub async fn text(&self, selector: &str) -> String {
         let found = self
             .run(&format!("return document.querySelector({}).innerText", json!(selector)))
             .await;
@@ -105,7 +101,7 @@ impl Browser {
     }
 
     /// Types into the element, as a person does.
-    pub(crate) async fn type_into(&self, selector: &str, keys: &str) {
+    pub async fn type_into(&self, selector: &str, keys: &str) {
         let element = self
             .command("/element", json!({"using": "css selector", "value": selector}))
             .await;
@@ -115,13 +111,13 @@ impl Browser {
     }
 
     /// A command of the browser's own protocol.
-    pub(crate) async fn devtools(&self, command: &str, parameters: Value) {
+    pub async fn devtools(&self, command: &str, parameters: Value) {
         self.command("/goog/cdp/execute", json!({"cmd": command, "params": parameters}))
             .await;
     }
 
     /// Everything that the console has said since this was asked last: errors, and what the Content-Security-Policy forbade.
-    pub(crate) async fn console(&self) -> Vec<String> {
+    pub async fn console(&self) -> Vec<String> {
         let log = self.command("/se/log", json!({"type": "browser"})).await;
         log.as_array().unwrap().iter().map(Value::to_string).collect()
     }

@@ -1,35 +1,52 @@
-//! Certificates, made for one test.
+//! Certificates, made for one test and signed by authorities of its own.
 
 use std::net::IpAddr;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A certificate and its key, as PEM.
+/// A certificate and its key, as files have them.
 #[derive(Clone)]
-pub(crate) struct Pair {
-    pub(crate) cert: String,
-    pub(crate) key: String,
+pub struct Pair {
+    /// The certificate, as PEM.
+    pub cert: String,
+    /// The key, as PEM.
+    pub key: String,
 }
 
 impl Pair {
     /// Both in one text, as clients take them.
-    pub(crate) fn together(&self) -> String {
+    pub fn together(&self) -> String {
         format!("{}\n{}", self.cert, self.key)
+    }
+
+    /// The certificate as it travels.
+    pub fn cert_der(&self) -> CertificateDer<'static> {
+        der(&self.cert)
+    }
+
+    /// The key as libraries take it.
+    pub fn key_der(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
     }
 }
 
-/// An authority.
-pub(crate) struct Authority {
-    pub(crate) cert: String,
+/// An authority that nobody knows but the test.
+pub struct Authority {
+    /// Its certificate, as PEM.
+    pub cert: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    /// One of two authorities needs another name, or the other's certificates would look like forged ones of its own.
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
@@ -40,11 +57,26 @@ impl Authority {
         }
     }
 
-    pub(crate) fn server(&self) -> Pair {
-        self.sign(params(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth))
+    /// Its certificate as it travels.
+    pub fn cert_der(&self) -> CertificateDer<'static> {
+        der(&self.cert)
     }
 
-    pub(crate) fn client(&self, names: &[&str]) -> Pair {
+    /// A good certificate for a server of this name or address.
+    pub fn server(&self, host: &str) -> Pair {
+        self.sign(params(&[host], ExtendedKeyUsagePurpose::ServerAuth))
+    }
+
+    /// One for a server in another century.
+    pub fn expired_server(&self, host: &str) -> Pair {
+        let mut params = params(&[host], ExtendedKeyUsagePurpose::ServerAuth);
+        params.not_before = date_time_ymd(1999, 1, 1);
+        params.not_after = date_time_ymd(1999, 12, 31);
+        self.sign(params)
+    }
+
+    /// One for a client with these names.
+    pub fn client(&self, names: &[&str]) -> Pair {
         self.sign(params(names, ExtendedKeyUsagePurpose::ClientAuth))
     }
 
@@ -58,7 +90,7 @@ impl Authority {
 }
 
 /// A certificate that nobody else signed; `authority` as `openssl req -x509` makes them.
-pub(crate) fn self_signed(names: &[&str], authority: bool) -> Pair {
+pub fn self_signed(names: &[&str], authority: bool) -> Pair {
     let mut params = params(names, ExtendedKeyUsagePurpose::ClientAuth);
     params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
     if authority {
@@ -71,8 +103,12 @@ pub(crate) fn self_signed(names: &[&str], authority: bool) -> Pair {
     }
 }
 
+fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
 fn params(names: &[&str], purpose: ExtendedKeyUsagePurpose) -> CertificateParams {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    let mut params = CertificateParams::new([]).unwrap();
     params.subject_alt_names = names.iter().map(|name| san(name)).collect();
     params.extended_key_usages = vec![purpose];
     params

@@ -4,15 +4,18 @@ use std::fs;
 
 use serde_json::Value;
 
-pub(crate) struct Dashboard {
+/// One dashboard.
+pub struct Dashboard {
     /// The file's name without its end.
-    pub(crate) name: String,
-    pub(crate) text: String,
-    pub(crate) json: Value,
+    pub name: String,
+    /// The file as it is.
+    pub text: String,
+    /// The same, read.
+    pub json: Value,
 }
 
 /// All of them, by name.
-pub(crate) fn all() -> Vec<Dashboard> {
+pub fn all() -> Vec<Dashboard> {
     let mut all: Vec<_> = fs::read_dir("grafana/dashboards")
         .unwrap()
         .map(|file| {
@@ -31,7 +34,7 @@ pub(crate) fn all() -> Vec<Dashboard> {
 
 impl Dashboard {
     /// Every panel, rows and those inside of rows too.
-    pub(crate) fn panels(&self) -> Vec<&Value> {
+    pub fn panels(&self) -> Vec<&Value> {
         let outer = array(&self.json["panels"]);
         outer
             .iter()
@@ -40,28 +43,29 @@ impl Dashboard {
     }
 
     /// The panels that show something: no rows.
-    pub(crate) fn shown(&self) -> Vec<&Value> {
+    pub fn shown(&self) -> Vec<&Value> {
         let shows = |panel: &&Value| panel["type"] != "row";
         self.panels().into_iter().filter(shows).collect()
     }
 
-    pub(crate) fn variables(&self) -> &[Value] {
+    /// What can be chosen on it.
+    pub fn variables(&self) -> &[Value] {
         array(&self.json["templating"]["list"])
     }
 
     /// What messages call a panel of this dashboard.
-    pub(crate) fn place(&self, panel: &Value) -> String {
+    pub fn place(&self, panel: &Value) -> String {
         format!("{}: {}", self.name, panel["title"].as_str().unwrap_or("(no title)"))
     }
 }
 
 /// The elements of an array; none where there is none.
-pub(crate) fn array(value: &Value) -> &[Value] {
+pub fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// The panel's queries.
-pub(crate) fn expressions(panel: &Value) -> Vec<&str> {
+pub fn expressions(panel: &Value) -> Vec<&str> {
     let targets = array(&panel["targets"]).iter();
     targets.map(|target| target["expr"].as_str().unwrap()).collect()
 }

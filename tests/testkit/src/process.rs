@@ -1,65 +1,104 @@
-//! What tests of the whole program share: child processes that do not outlive their test, waiting for a condition, asking over HTTP.
+//! Programs as child processes that do not outlive their test.
 
 use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, StatusCode};
-use tokio::time::Instant;
-
-/// How long a condition may take to come true. Far more than it does, so that a busy host fails no test.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::assertions::is_one_line;
+use crate::wait::wait_for;
 
 /// How many of a process's last lines are shown when its test fails.
 const TAIL: usize = 40;
 
-/// The program under test: the one that `LAAFFIC_EXPORTER_BINARY` names, else the one built along with the tests.
-pub(crate) fn binary() -> PathBuf {
-    env::var_os("LAAFFIC_EXPORTER_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_laaffic-exporter").into(), PathBuf::from)
-}
-
-/// The program with these arguments, and with none of the settings that the tests' own environment may hold.
-pub(crate) fn exporter<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
-    let mut command = without_settings(Command::new(binary()));
-    command.args(arguments);
-    command
-}
-
-/// The program on a socket that is open already, as systemd passes it on: so its address is known, whatever the log says.
-pub(crate) fn exporter_on(listener: TcpListener) -> Command {
-    // The socket is file 3, and LISTEN_PID is the program's own number, which a shell keeps when it becomes it.
-    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --web.systemd-socket \"$@\"";
-    let mut command = without_settings(Command::new("sh"));
-    command
-        .args(["-c", script])
-        .arg(binary())
-        .stdin(OwnedFd::from(listener));
-    command
-}
-
-fn without_settings(mut command: Command) -> Command {
+/// The program under test with these arguments, and with none of the settings that the tests' own environment may hold: the one built
+/// along with the tests, of which they know the path, unless `LAAFFIC_EXPORTER_BINARY` names another.
+pub fn program<S: AsRef<OsStr>>(built: &str, arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(env::var_os("LAAFFIC_EXPORTER_BINARY").unwrap_or_else(|| built.into()));
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("LAAFFIC_") {
             command.env_remove(name);
         }
     }
+    command.args(arguments);
     command
 }
 
+/// The same command begun by a shell script, for which it is `"$0" "$@"`.
+pub fn by_shell(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]);
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell
+}
+
+/// The program on a socket that is open already, as systemd passes it on: so its address is known, whatever the log says.
+pub fn on_socket(listener: TcpListener, command: &Command) -> Command {
+    // The socket is file 3, and LISTEN_PID is the program's own number, which a shell keeps when it becomes it.
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" --web.systemd-socket";
+    let mut command = by_shell(script, command);
+    command.stdin(OwnedFd::from(listener));
+    command
+}
+
+/// Set in a process that runs a single test.
+const ALONE: &str = "TESTKIT_IN_A_PROCESS_OF_ITS_OWN";
+
+/// Whether this process runs a single test, which another one has started for it.
+pub fn is_in_a_process_of_its_own() -> bool {
+    env::var_os(ALONE).is_some()
+}
+
+/// Runs one test of this very binary once more, in a process with these variables: for what concerns a process as a whole, such as its
+/// environment, its memory or its panic hook. It must pass; gives what it has written.
+pub fn in_a_process_of_its_own<'v>(test: &str, variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> Output {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env(ALONE, "1")
+        .envs(variables);
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && told.contains("1 passed"),
+        "{test}: {output:?}"
+    );
+    output
+}
+
 /// A child process. Dropping it kills it; if the test is failing, its last lines are shown.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
     stdout: Stream,
     stderr: Stream,
+}
+
+impl Ended {
+    /// What stderr says beside the log, which is there too.
+    pub fn errors(&self) -> Vec<&str> {
+        self.stderr.lines().filter(|line| !line.starts_with("ts=")).collect()
+    }
+
+    /// Refused, with a single line that says all this.
+    #[track_caller]
+    pub fn is_refused_with(&self, words: &[&str]) {
+        assert_eq!((self.code, &*self.stdout), (Some(1), ""), "{self:?}");
+        is_one_line(&self.errors().join("\n"), words);
+    }
 }
 
 /// What a process has written so far.
@@ -70,20 +109,24 @@ struct Stream {
 
 /// What became of a process that has ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Ended {
+    /// Its exit code; none if a signal has ended it.
+    pub code: Option<i32>,
+    /// All that it has written for whoever called it.
+    pub stdout: String,
+    /// All that it has written besides: the log, and errors.
+    pub stderr: String,
 }
 
 impl Process {
-    pub(crate) fn start(mut command: Command) -> Self {
+    /// Starts it with nothing to read.
+    pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null());
         Self::spawn(command)
     }
 
     /// Starts it with the standard input that the command says.
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub fn spawn(mut command: Command) -> Self {
         let name = format!("{:?} {:?}", command.get_program(), Vec::from_iter(command.get_args()));
         let mut child = command
             .stdout(Stdio::piped())
@@ -98,28 +141,42 @@ impl Process {
         }
     }
 
-    pub(crate) fn stdout(&self) -> String {
+    /// What it has written so far.
+    pub fn stdout(&self) -> String {
         self.stdout.text.lock().unwrap().clone()
     }
 
-    pub(crate) fn stderr(&self) -> String {
+    /// What it has logged so far.
+    pub fn stderr(&self) -> String {
         self.stderr.text.lock().unwrap().clone()
     }
 
+    /// The number by which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name, with the shell's own `kill`: a minimal host has no program of that name.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let status = Command::new("sh")
             .args(["-c", &format!("kill -s {name} {}", self.child.id())])
             .status();
         assert!(status.unwrap().success());
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
+    /// Ends it in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits until it has ended by itself.
-    pub(crate) async fn ended(mut self) -> Ended {
+    pub async fn ended(mut self) -> Ended {
         let name = self.name.clone();
         let status = wait_for(&format!("the end of {name}"), async || {
             self.child.try_wait().unwrap().ok_or("it runs on")
@@ -132,15 +189,34 @@ impl Process {
         }
     }
 
+    /// Asks it to end, and waits until it has: well, as a program does that was asked to.
+    pub async fn stopped(self) -> Ended {
+        self.signal("TERM");
+        let ended = self.ended().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended
+    }
+
+    /// Waits until these words are in its log, and gives what follows them on their line.
+    pub async fn logs(&self, words: &str) -> String {
+        wait_for(words, async || rest_of_line(&self.stderr(), words)).await
+    }
+
+    /// The same for what it writes for whoever called it.
+    pub async fn writes(&self, words: &str) -> String {
+        wait_for(words, async || rest_of_line(&self.stdout(), words)).await
+    }
+
     /// Waits until the exporter's log says where it listens, on as many addresses as it was given.
-    pub(crate) async fn listening<const N: usize>(&self) -> [SocketAddr; N] {
+    pub async fn listening<const N: usize>(&self) -> [SocketAddr; N] {
         wait_for("the line that says where it listens", async || {
             let log = self.stderr();
             // A line still being written has no end yet.
             let lines = log.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
             let addresses: Vec<SocketAddr> = lines
                 .filter(|line| line.contains("message=\"Listening on\""))
-                .map(|line| line.split_once("address=").unwrap().1.parse().unwrap())
+                .map(|line| line.split_once("address=").unwrap().1)
+                .map(|rest| rest.split(' ').next().unwrap().trim_matches('"').parse().unwrap())
                 .collect();
             <[SocketAddr; N]>::try_from(addresses)
         })
@@ -149,7 +225,6 @@ impl Process {
 }
 
 impl Drop for Process {
-    #[allow(clippy::print_stderr, reason = "what the test framework shows of a test that fails")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -162,6 +237,13 @@ impl Drop for Process {
             }
         }
     }
+}
+
+/// What follows these words in a line that is whole: one still being written has no end yet.
+fn rest_of_line(text: &str, words: &str) -> Result<String, String> {
+    let (_, after) = text.split_once(words).ok_or(text)?;
+    let (rest, _) = after.split_once('\n').ok_or(text)?;
+    Ok(rest.to_owned())
 }
 
 impl Stream {
@@ -192,66 +274,6 @@ impl Stream {
 }
 
 /// Runs the program until it ends by itself.
-pub(crate) async fn run(command: Command) -> Ended {
+pub async fn run(command: Command) -> Ended {
     Process::start(command).ended().await
-}
-
-/// Asks again and again until the answer is good; fails with the last bad one when patience is over.
-pub(crate) async fn wait_for<T, E: std::fmt::Debug>(what: &str, mut check: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match check().await {
-            Ok(good) => return good,
-            Err(bad) if Instant::now() > deadline => panic!("waited {PATIENCE:?} in vain for {what}: {bad:?}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
-}
-
-/// An answer over HTTP.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn content_type(&self) -> &str {
-        self.headers
-            .get("content-type")
-            .map_or("", |value| value.to_str().unwrap())
-    }
-}
-
-/// Asks without keeping connections: a test's connections end with its runtime.
-static CLIENT: LazyLock<Client> = LazyLock::new(|| {
-    // Which provider is there first does not matter, only that one is: no TLS is spoken here.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(20))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-});
-
-/// One request; `Err` tells why there is no answer.
-pub(crate) async fn ask(method: Method, url: &str, accept: Option<&str>) -> Result<Answer, String> {
-    let mut request = CLIENT.request(method, url);
-    if let Some(accept) = accept {
-        request = request.header("Accept", accept);
-    }
-    let response = request.send().await.map_err(|error| format!("{error:?}"))?;
-    Ok(Answer {
-        status: response.status(),
-        headers: response.headers().clone(),
-        body: response.text().await.map_err(|error| format!("{error:?}"))?,
-    })
-}
-
-/// A `GET` that must be answered.
-pub(crate) async fn get(url: &str) -> Answer {
-    ask(Method::GET, url, None).await.unwrap()
 }

@@ -1,7 +1,6 @@
 //! A real Prometheus as a child process, and its HTTP API.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -9,57 +8,57 @@ use std::process::Command;
 use reqwest::{Method, Url};
 use serde_json::Value;
 
-use super::common::{Process, ask, wait_for};
+use crate::answer::ask;
+use crate::folder::Folder;
+use crate::process::Process;
 
 /// The labels of one row of a query's answer.
-pub(crate) type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
-pub(crate) struct Prometheus {
+/// A running one.
+pub struct Prometheus {
     process: Process,
-    pub(crate) url: Url,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl Prometheus {
     /// Starts it with this configuration, which is written into the folder along with its data; waits until it listens.
-    pub(crate) async fn start(folder: &Path, config: &str, arguments: &[&str]) -> Self {
-        let path = folder.join("prometheus.yml");
-        fs::write(&path, config).unwrap();
+    pub async fn start(folder: &Folder, config: &str, arguments: &[&str]) -> Self {
+        let path = folder.write("prometheus.yml", config);
         let mut command = Command::new("prometheus");
         command
             .arg(flag("--config.file", &path))
-            .arg(flag("--storage.tsdb.path", &folder.join("data")))
+            .arg(flag("--storage.tsdb.path", &folder.file("data")))
             .arg("--web.listen-address=127.0.0.1:0")
             .args(arguments);
         let process = Process::start(command);
-        let address = listens_on(&process, "Listening on").await;
-        let url = Url::parse(&format!("http://{address}")).unwrap();
-        Self { process, url }
+        let address = listens_on(&process).await;
+        Self { process, address }
     }
 
     /// The first line of its log that warns of something.
-    pub(crate) fn complaint(&self) -> Option<String> {
+    pub fn complaint(&self) -> Option<String> {
         let log = self.process.stderr();
         let complains = |line: &&str| line.contains("level=warn") || line.contains("level=error");
         log.lines().find(complains).map(str::to_owned)
     }
 
     /// The `data` of an answer of its HTTP API.
-    pub(crate) async fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
-        let mut url = self.url.join(&format!("/api/v1/{path}")).unwrap();
-        if !parameters.is_empty() {
-            url.query_pairs_mut().extend_pairs(parameters);
-        }
-        let answer = ask(Method::GET, url.as_str(), None).await?;
-        let mut json: Value =
-            serde_json::from_str(&answer.body).map_err(|error| format!("{error}: {}", answer.body))?;
+    pub async fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
+        let base = format!("http://{}/api/v1/{path}", self.address);
+        let url = Url::parse_with_params(&base, parameters).unwrap();
+        let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+        let answer = ask(Method::GET, self.address, &path, &[]).await?;
+        let mut json = answer.json();
         if json["status"] != "success" {
-            return Err(answer.body);
+            return Err(answer.text().to_owned());
         }
         Ok(json["data"].take())
     }
 
     /// The labels of the series that a query gives now.
-    pub(crate) async fn query(&self, promql: &str) -> Result<Vec<Labels>, String> {
+    pub async fn query(&self, promql: &str) -> Result<Vec<Labels>, String> {
         let data = self.api("query", &[("query", promql)]).await?;
         let rows = data["result"].as_array().ok_or("no rows")?.iter();
         Ok(rows
@@ -68,19 +67,12 @@ impl Prometheus {
     }
 }
 
+/// A flag whose value is a path.
 pub(crate) fn flag(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
 }
 
 /// The address that a program of the Prometheus project says in its log that it has taken.
-pub(crate) async fn listens_on(process: &Process, message: &str) -> SocketAddr {
-    wait_for("the program to listen", async || {
-        let log = process.stderr();
-        let (_, after) = log
-            .split_once(&format!("msg=\"{message}\" address="))
-            .ok_or("not yet")?;
-        let (address, _) = after.split_once('\n').ok_or("half a line")?;
-        address.parse::<SocketAddr>().map_err(|_| "no address")
-    })
-    .await
+pub(crate) async fn listens_on(process: &Process) -> SocketAddr {
+    process.logs("msg=\"Listening on\" address=").await.parse().unwrap()
 }

@@ -1,4 +1,4 @@
-//! The exporter's inside between a played vendor and a clock that only tests move.
+//! The exporter's inside (poller, store, metrics) between a played vendor and a clock that only tests move: nothing waits but timers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,25 +15,29 @@ use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource
 use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
 use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
-use laaffic_exporter::simulator::{self, Fault, Flow, FlowState, Scope, Settings, Trouble, Vendor};
+use laaffic_exporter::simulator::{self, Fault, Flow, Scope, Settings, Trouble, Vendor};
 use laaffic_exporter::store::{Policy, Store};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
-pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+use crate::vendor;
+pub use crate::vendor::{still, with_status};
+
+/// What tests count time in.
+pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// The calendar, moving with tokio's clock.
 #[derive(Debug)]
-pub(crate) struct Calendar {
+pub struct Calendar {
     start: Instant,
     /// Makes the next reading panic: a bug in the scheduler itself.
-    pub(crate) broken: AtomicBool,
+    pub broken: AtomicBool,
 }
 
-impl Calendar {
-    pub(crate) fn new() -> Self {
+impl Default for Calendar {
+    fn default() -> Self {
         Self {
             start: Instant::now(),
             broken: AtomicBool::new(false),
@@ -50,15 +54,16 @@ impl Clock for Calendar {
 
 /// Reaches the vendor within the process.
 #[derive(Debug, Default)]
-pub(crate) struct Wire {
+pub struct Wire {
     router: Router,
     /// Requests that never reach the vendor: refused connections.
-    pub(crate) unplugged: AtomicBool,
-    pub(crate) refused: AtomicU64,
+    pub unplugged: AtomicBool,
+    /// How many of them there were.
+    pub refused: AtomicU64,
     /// Requests for a further page of nodes.
-    pub(crate) pages: AtomicU64,
+    pub pages: AtomicU64,
     /// Makes the next request panic: a bug in a poll.
-    pub(crate) cursed: AtomicBool,
+    pub cursed: AtomicBool,
 }
 
 impl Transport for Wire {
@@ -85,17 +90,22 @@ impl Transport for Wire {
 
 /// What a test says of an account.
 #[derive(Debug, Clone)]
-pub(crate) struct Setup {
-    pub(crate) name: &'static str,
-    pub(crate) flows: Vec<Flow>,
-    pub(crate) poll_interval: Duration,
-    pub(crate) rate_limit: f64,
-    pub(crate) max_concurrent_requests: usize,
+pub struct Setup {
+    /// Its name.
+    pub name: &'static str,
+    /// Its flows, at the vendor and in the configuration.
+    pub flows: Vec<Flow>,
+    /// How often each is asked for.
+    pub poll_interval: Duration,
+    /// Requests a second.
+    pub rate_limit: f64,
+    /// Requests at once.
+    pub max_concurrent_requests: usize,
 }
 
 impl Setup {
     /// An account whose flows are polled every minute, with no limit that matters.
-    pub(crate) fn new(name: &'static str, flows: Vec<Flow>) -> Self {
+    pub fn new(name: &'static str, flows: Vec<Flow>) -> Self {
         Self {
             name,
             flows,
@@ -106,52 +116,48 @@ impl Setup {
     }
 }
 
-/// A flow that stays in progress, with three nodes.
-pub(crate) fn still(key_id: u64) -> Flow {
-    with_status(key_id, 1)
-}
-
-/// A flow that stays in this status, with three nodes, in the documented form.
-pub(crate) fn with_status(key_id: u64, status: i64) -> Flow {
-    Flow::still(key_id, FlowState::with_nodes(status, &[2, 1, 0]))
-}
-
 /// A fault at the vendor, of all its accounts.
-pub(crate) fn everywhere(world: &World, trouble: impl Into<Option<Trouble>>) {
+pub fn everywhere(world: &World, trouble: impl Into<Option<Trouble>>) {
     world.vendor.set_trouble(&Scope::Everywhere, trouble.into()).unwrap();
 }
 
 /// A code other than 0.
-pub(crate) fn code(code: i64) -> Fault {
+pub fn code(code: i64) -> Fault {
     Fault::code(code)
 }
 
 /// Everything between configuration and scrape.
-pub(crate) struct World {
-    pub(crate) vendor: Vendor,
-    pub(crate) wire: Arc<Wire>,
-    pub(crate) calendar: Arc<Calendar>,
-    pub(crate) started: Instant,
+pub struct World {
+    /// The played vendor.
+    pub vendor: Vendor,
+    /// What is between it and the exporter.
+    pub wire: Arc<Wire>,
+    /// The exporter's clock.
+    pub calendar: Arc<Calendar>,
+    /// When polling began.
+    pub started: Instant,
     store: Arc<Store>,
     registry: prometheus_client::registry::Registry,
     clock: SharedClock,
     connect: Box<Connect>,
     handle: PollerHandle,
-    pub(crate) prober: Prober,
+    /// For polls out of turn.
+    pub prober: Prober,
     _stop: DropGuard,
 }
 
 /// The poller's own task, for what happens to it.
-pub(crate) type Polling = JoinHandle<Result<(), PollError>>;
+pub type Polling = JoinHandle<Result<(), PollError>>;
 
 impl World {
     /// Starts polling these accounts; the vendor knows exactly their flows.
-    pub(crate) fn start(setups: Vec<Setup>) -> Self {
+    pub fn start(setups: Vec<Setup>) -> Self {
         Self::start_supervised(setups).0
     }
 
-    pub(crate) fn start_supervised(setups: Vec<Setup>) -> (Self, Polling) {
-        let calendar = Arc::new(Calendar::new());
+    /// The same, with the poller's own task.
+    pub fn start_supervised(setups: Vec<Setup>) -> (Self, Polling) {
+        let calendar = Arc::new(Calendar::default());
         let clock: SharedClock = calendar.clone();
         let settings = Settings {
             record_arrivals: true,
@@ -161,7 +167,8 @@ impl World {
         Self::start_with(setups, settings, calendar, clock)
     }
 
-    pub(crate) fn start_with(
+    /// The same, with a vendor that is set up in every detail.
+    pub fn start_with(
         setups: Vec<Setup>,
         settings: Settings,
         calendar: Arc<Calendar>,
@@ -203,24 +210,24 @@ impl World {
     }
 
     /// Goes over to these accounts; what is new in them the vendor does not know by itself.
-    pub(crate) async fn reload(&self, setups: &[Setup]) {
+    pub async fn reload(&self, setups: &[Setup]) {
         let plan = PollPlan::new(config(setups), &self.clock, &*self.connect).unwrap();
         self.handle.apply(plan).await.unwrap();
     }
 
     /// Lets this much time pass.
-    pub(crate) async fn pass(&self, time: Duration) {
+    pub async fn pass(&self, time: Duration) {
         // On a paused clock this is no waiting: time jumps from one timer to the next.
         tokio::time::sleep(time).await;
     }
 
     /// A scrape, as series and values.
-    pub(crate) fn scrape(&self) -> Samples {
+    pub fn scrape(&self) -> Samples {
         Samples::read(Exposition::new(&self.registry, self.store.snapshot(), Format::Classic).unwrap())
     }
 
     /// When requests for this flow arrived, since the start.
-    pub(crate) fn arrivals(&self, account: &str, key_id: u64) -> Vec<Duration> {
+    pub fn arrivals(&self, account: &str, key_id: u64) -> Vec<Duration> {
         let arrivals = self.vendor.arrivals(account).unwrap();
         arrivals
             .iter()
@@ -231,17 +238,17 @@ impl World {
 }
 
 /// The times between consecutive moments.
-pub(crate) fn gaps(times: &[Duration]) -> Vec<Duration> {
+pub fn gaps(times: &[Duration]) -> Vec<Duration> {
     times.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
 /// The samples of one scrape.
 #[derive(Debug)]
-pub(crate) struct Samples(HashMap<String, f64>);
+pub struct Samples(HashMap<String, f64>);
 
 impl Samples {
     /// Reads a whole answer.
-    pub(crate) fn read(mut exposition: Exposition) -> Self {
+    pub fn read(mut exposition: Exposition) -> Self {
         let mut body = Vec::new();
         while exposition.fill(&mut body) {}
         let text = String::from_utf8(body).unwrap();
@@ -255,19 +262,19 @@ impl Samples {
     }
 
     /// The value of a series, written as in the exposition.
-    pub(crate) fn get(&self, series: &str) -> Option<f64> {
+    pub fn get(&self, series: &str) -> Option<f64> {
         self.0.get(series).copied()
     }
 
     /// The value of a series of flow `key_id` in account `main`.
-    pub(crate) fn flow(&self, family: &str, key_id: u64) -> Option<f64> {
+    pub fn flow(&self, family: &str, key_id: u64) -> Option<f64> {
         self.get(&format!(
             "laaffic_redial_flow_{family}{{account=\"main\",key_id=\"{key_id}\"}}"
         ))
     }
 
     /// Why the last poll of a flow in account `main` failed.
-    pub(crate) fn error(&self, key_id: u64) -> Option<String> {
+    pub fn error(&self, key_id: u64) -> Option<String> {
         let prefix = format!("laaffic_redial_flow_error{{account=\"main\",key_id=\"{key_id}\",reason=\"");
         let mut reasons = self
             .0
@@ -279,49 +286,46 @@ impl Samples {
     }
 
     /// Requests of account `main` that ended so.
-    pub(crate) fn requests(&self, outcome: &str) -> f64 {
+    pub fn requests(&self, outcome: &str) -> f64 {
         let series =
             format!("laaffic_api_requests_total{{account=\"main\",endpoint=\"query_detail\",outcome=\"{outcome}\"}}");
         self.get(&series).unwrap()
     }
 
     /// Requests of account `main` that were sent again.
-    pub(crate) fn retries(&self) -> f64 {
+    pub fn retries(&self) -> f64 {
         self.get("laaffic_api_retries_total{account=\"main\",endpoint=\"query_detail\"}")
             .unwrap()
     }
 
     /// Answers of account `main` with this code.
-    pub(crate) fn errors(&self, code: i64, reason: &str) -> Option<f64> {
+    pub fn errors(&self, code: i64, reason: &str) -> Option<f64> {
         self.get(&format!(
             "laaffic_api_errors_total{{account=\"main\",endpoint=\"query_detail\",code=\"{code}\",reason=\"{reason}\"}}"
         ))
     }
 
     /// A series of account `main` as a whole.
-    pub(crate) fn account(&self, family: &str) -> Option<f64> {
+    pub fn account(&self, family: &str) -> Option<f64> {
         self.get(&format!("laaffic_{family}{{account=\"main\"}}"))
     }
 
     /// The sum of all series of a family.
-    pub(crate) fn sum(&self, family: &str) -> f64 {
+    pub fn sum(&self, family: &str) -> f64 {
+        self.of(family).map(|(_, value)| value).sum()
+    }
+
+    /// All series of a family that has labels.
+    pub fn of(&self, family: &str) -> impl Iterator<Item = (&str, f64)> {
         let prefix = format!("{family}{{");
-        self.0
-            .iter()
-            .filter(|(series, _)| series.starts_with(&prefix))
-            .map(|(_, value)| value)
-            .sum()
+        let series = self.0.iter().map(|(series, value)| (series.as_str(), *value));
+        series.filter(move |(series, _)| series.starts_with(&prefix))
     }
 }
 
-pub(crate) fn vendor_account(setup: &Setup) -> simulator::Account {
-    simulator::Account {
-        name: setup.name.to_owned(),
-        api_key: format!("key-of-{}", setup.name),
-        api_secret: format!("secret-of-{}", setup.name),
-        flows: setup.flows.clone(),
-        trouble: None,
-    }
+/// The account as the vendor has it.
+pub fn vendor_account(setup: &Setup) -> simulator::Account {
+    vendor::account(setup.name, setup.flows.clone())
 }
 
 fn config(setups: &[Setup]) -> Config {

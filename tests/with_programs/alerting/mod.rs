@@ -1,36 +1,121 @@
 //! From the vendor's trouble to the pager: the rules and the configurations in `deploy/`, in a real Prometheus and a real Alertmanager,
 //! with a web server where the pager and the ticket system would be.
-//!
-//! Needs the programs `prometheus` and `prometheus-alertmanager`, so it runs only when asked to (`scripts/test` does).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
-#[allow(dead_code, reason = "shared with other tests, which use more of it")]
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/prometheus.rs"]
-mod prometheus;
-#[cfg(test)]
-mod receiver;
-#[cfg(test)]
-mod time;
-#[cfg(test)]
-mod world;
+mod pace;
 
-use common::wait_for;
+use std::fs;
+use std::net::SocketAddr;
+
 use laaffic_exporter::simulator::{Fault, FlowState, Scope, Trouble};
-use receiver::Notification;
-use world::{ACCOUNT, FLOWS, World};
+use serde_json::Value;
+use testkit::alertmanager::{Alertmanager, Notification, Receiver};
+use testkit::assertions::says;
+use testkit::folder::Folder;
+use testkit::prometheus::Prometheus;
+use testkit::vendor::{account, still};
+use testkit::wait::wait_for;
+use testkit::watching::Watching;
+
+use self::pace::faster;
+use crate::exporter;
 
 const STUCK: &str = "LaafficRedialFlowExecutionException";
 const BLOCKED: &str = "LaafficAccountBlocked";
 const DOWN: &str = "LaafficExporterDown";
 const NOT_REFRESHED: &str = "LaafficRedialFlowNotRefreshed";
+
+const ACCOUNT: &str = "main";
+
+/// How many flows the account has: enough that one page and one for each flow are not to be confused.
+const FLOWS: usize = 20;
+
+/// Where the examples say that things are.
+const EXPORTER: &str = "localhost:10871";
+const ALERTMANAGER: &str = "localhost:9093";
+const RECEIVER: &str = "localhost:9099";
+
+/// The whole chain: played vendor, exporter, Prometheus, Alertmanager, and whoever is told.
+struct Alerting {
+    vendor: Watching,
+    prometheus: Prometheus,
+    alertmanager: Alertmanager,
+    receiver: Receiver,
+    _folder: Folder,
+}
+
+impl Alerting {
+    async fn start() -> Self {
+        let flow =
+            |key_id| format!("key_id: {key_id}, name: reminder {key_id}, labels: {{team: collections, tier: gold}}");
+        let global = "poll_interval: 500ms, terminal_poll_interval: 500ms, stale_after: 5s";
+        let flows = 1..=FLOWS as u64;
+        let account = account(ACCOUNT, flows.clone().map(still));
+        let vendor = Watching::start(exporter::<&str>([]), account, global, flows.map(flow)).await;
+        let folder = Folder::new();
+        let receiver = Receiver::start().await;
+        // The example's configuration, but for the addresses and the pace.
+        let example = fs::read_to_string("deploy/alertmanager/alertmanager.yml").unwrap();
+        says(&example, &[RECEIVER]);
+        let config = faster(&example).replace(RECEIVER, &receiver.address.to_string());
+        let alertmanager = Alertmanager::start(&folder, &config).await;
+        let prometheus = prometheus(&folder, vendor.exporter.address, alertmanager.address).await;
+        Self {
+            vendor,
+            prometheus,
+            alertmanager,
+            receiver,
+            _folder: folder,
+        }
+    }
+
+    /// Waits until Prometheus knows every flow and the rules have been evaluated, with nothing to complain of.
+    async fn all_is_well(&self) {
+        wait_for("every flow to be known", async || {
+            let up = self.prometheus.query("laaffic_redial_flow_up == 1").await?;
+            let rules = self.prometheus.api("rules", &[]).await?;
+            let groups = rules["groups"].as_array().ok_or("no groups")?;
+            let never = |group: &Value| {
+                group["lastEvaluation"]
+                    .as_str()
+                    .is_none_or(|at| at.starts_with("0001-"))
+            };
+            if up.len() == FLOWS && !groups.is_empty() && !groups.iter().any(never) {
+                Ok(())
+            } else {
+                Err(format!("{} flows, {rules}", up.len()))
+            }
+        })
+        .await;
+        assert!(self.receiver.received().is_empty(), "{:?}", self.receiver.received());
+    }
+
+    /// Waits until what was received is as it should be.
+    async fn receives(&self, what: &str, right: impl Fn(&[Notification]) -> bool) -> Vec<Notification> {
+        wait_for(what, async || {
+            let all = self.receiver.received();
+            if right(&all) { Ok(all) } else { Err(all) }
+        })
+        .await
+    }
+}
+
+/// With the example's configuration and rules, but for the addresses and the pace.
+async fn prometheus(folder: &Folder, exporter: SocketAddr, alertmanager: SocketAddr) -> Prometheus {
+    let rules = folder.file("rules");
+    fs::create_dir(&rules).unwrap();
+    for file in fs::read_dir("deploy/prometheus/rules").unwrap() {
+        let file = file.unwrap();
+        let text = fs::read_to_string(file.path()).unwrap();
+        fs::write(rules.join(file.file_name()), faster(&text)).unwrap();
+    }
+    let example = fs::read_to_string("deploy/prometheus/prometheus.yml").unwrap();
+    assert!(example.contains(EXPORTER) && example.contains(ALERTMANAGER));
+    let config = faster(&example)
+        .replace(EXPORTER, &exporter.to_string())
+        .replace(ALERTMANAGER, &alertmanager.to_string());
+    let pace = ["--query.lookback-delta=10s", "--rules.alert.resend-delay=2s"];
+    Prometheus::start(folder, &config, &pace).await
+}
 
 /// Those of an alert, oldest first.
 fn about<'n>(notifications: &'n [Notification], alert: &str, status: &str) -> Vec<&'n Notification> {
@@ -43,11 +128,10 @@ fn about<'n>(notifications: &'n [Notification], alert: &str, status: &str) -> Ve
 }
 
 #[tokio::test]
-#[ignore = "needs prometheus and prometheus-alertmanager; scripts/test installs them and runs it"]
 async fn a_stuck_flow_pages_once_with_its_name_and_team_and_says_when_it_is_over() {
-    let world = World::start().await;
+    let world = Alerting::start().await;
     world.all_is_well().await;
-    let vendor = world.simulator.vendor();
+    let vendor = world.vendor.simulator.vendor();
     vendor.pin(ACCOUNT, 3, FlowState::with_nodes(4, &[2, 4, 0])).unwrap();
 
     let pages = world
@@ -90,20 +174,24 @@ async fn a_stuck_flow_pages_once_with_its_name_and_team_and_says_when_it_is_over
 }
 
 #[tokio::test]
-#[ignore = "needs prometheus and prometheus-alertmanager; scripts/test installs them and runs it"]
 async fn refused_credentials_page_once_and_the_flows_of_the_account_keep_quiet() {
-    let world = World::start().await;
+    let world = Alerting::start().await;
     world.all_is_well().await;
     let refused = Trouble::always(Fault::code(-1));
     let account = Scope::Account(ACCOUNT.to_owned());
-    world.simulator.vendor().set_trouble(&account, Some(refused)).unwrap();
+    world
+        .vendor
+        .simulator
+        .vendor()
+        .set_trouble(&account, Some(refused))
+        .unwrap();
 
     world
         .receives("the page", |all| !about(all, BLOCKED, "firing").is_empty())
         .await;
     // Each flow has its own reason to complain; none of them does.
     wait_for("every flow's alert to be inhibited", async || {
-        let inhibited = world.inhibited().await?;
+        let inhibited = world.alertmanager.inhibited().await?;
         let flows = inhibited.iter().filter(|name| *name == NOT_REFRESHED).count();
         if flows == FLOWS {
             Ok(())
@@ -112,7 +200,7 @@ async fn refused_credentials_page_once_and_the_flows_of_the_account_keep_quiet()
         }
     })
     .await;
-    let all = world.received();
+    let all = world.receiver.received();
     let page = about(&all, BLOCKED, "firing")[0];
     assert_eq!((all.len(), page.alerts.len()), (1, 1), "{all:?}");
     let alert = &page.alerts[0];
@@ -124,11 +212,10 @@ async fn refused_credentials_page_once_and_the_flows_of_the_account_keep_quiet()
 }
 
 #[tokio::test]
-#[ignore = "needs prometheus and prometheus-alertmanager; scripts/test installs them and runs it"]
 async fn a_dead_exporter_pages_once() {
-    let mut world = World::start().await;
+    let mut world = Alerting::start().await;
     world.all_is_well().await;
-    world.kill_the_exporter();
+    world.vendor.exporter.process.kill();
     let all = world
         .receives("the page", |all| !about(all, DOWN, "firing").is_empty())
         .await;
@@ -147,6 +234,6 @@ async fn a_dead_exporter_pages_once() {
         }
     })
     .await;
-    let all = world.received();
+    let all = world.receiver.received();
     assert_eq!(all.len(), 1, "{all:?}");
 }

@@ -1,22 +1,19 @@
 //! The vendor, the servers that tell on their clients, and a folder with a secret in every place that can hold one.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use laaffic_exporter::clock::{Clock as _, SystemClock};
-use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Manner, Scope, Settings, Simulator, Trouble};
+use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Manner, Scope, Simulator, Trouble};
 use md5::{Digest as _, Md5};
-use rcgen::CertifiedKey;
-use reqwest::Client;
-use tempfile::TempDir;
-use tokio::net::TcpListener;
+use testkit::answer;
+use testkit::certificates::{Pair, self_signed};
+use testkit::folder::Folder;
+use testkit::vendor;
 
-use crate::echo::{Heard, KINDS, echo, mirror};
-use crate::marks::{CUSTOMER_TEXT, Needles, hex, marked};
+use super::echo::{Heard, KINDS, echo, mirror};
+use super::marks::{CUSTOMER_TEXT, Needles, hex, marked};
 
 /// The accounts that get proper answers, which need the right key and secret.
 pub(crate) const GOOD: [&str; 4] = ["inline", "files", "environment", "proxied"];
@@ -28,7 +25,7 @@ const FLOWS: u64 = 3;
 pub(crate) const USER: &str = "prometheus";
 
 /// Everything that outlives one run of the program.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) simulator: Simulator,
     pub(crate) heard: Heard,
     pub(crate) needles: Needles,
@@ -39,24 +36,9 @@ pub(crate) struct World {
     hash: String,
 }
 
-struct Pair {
-    cert: String,
-    key: String,
-}
-
-impl Pair {
-    fn new() -> Self {
-        let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        Self {
-            cert: cert.pem(),
-            key: signing_key.serialize_pem(),
-        }
-    }
-
-    /// Half of the key, which no other key has.
-    fn mark(&self) -> &str {
-        self.key.lines().nth(2).unwrap()
-    }
+/// Half of the key, which no other key has.
+fn mark(pair: &Pair) -> &str {
+    pair.key.lines().nth(2).unwrap()
 }
 
 /// The key and the secret of an account.
@@ -69,15 +51,9 @@ pub(crate) fn password() -> String {
     marked("password")
 }
 
-impl World {
+impl Fixture {
     pub(crate) async fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let settings = Settings {
-            accounts: GOOD.map(played).into(),
-            ..Settings::default()
-        };
-        let simulator = Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap();
+        let simulator = vendor::play(GOOD.map(played)).await;
         for (key_id, fault) in [
             (2, Fault::TruncatedJson),
             (
@@ -103,10 +79,10 @@ impl World {
             .unwrap();
         sends_texts_of_customers(&simulator).await;
         let (echo, heard) = echo().await;
-        let (server, client) = (Pair::new(), Pair::new());
+        let (server, client) = (self_signed(&["localhost"], false), self_signed(&["localhost"], false));
         let hash = bcrypt::hash(password(), 4).unwrap();
         // Salt and hash: what comes before is the same in every hash.
-        let needles = Needles::new([server.mark(), client.mark(), &hash[7..]]);
+        let needles = Needles::new([mark(&server), mark(&client), &hash[7..]]);
         for account in GOOD.iter().chain(&["echo", "through-echo", "mirror"]) {
             let (key, secret) = credentials(account);
             needles.add(&format!("{key}{secret}"));
@@ -201,8 +177,7 @@ impl World {
     }
 
     /// A folder with all files.
-    pub(crate) fn folder(&self) -> TempDir {
-        let folder = tempfile::tempdir().unwrap();
+    pub(crate) fn folder(&self) -> Folder {
         let (key, secret) = credentials("files");
         let http = |password: &str| {
             format!(
@@ -210,7 +185,7 @@ impl World {
                  tls_config: {{ ca_file: server.crt, server_name: localhost }}\n"
             )
         };
-        for (name, text) in [
+        Folder::with([
             ("config.yaml", self.config()),
             ("web.yaml", self.web_config()),
             ("http.yaml", http(&password())),
@@ -221,10 +196,7 @@ impl World {
             ("server.key", self.server.key.clone()),
             ("client.crt", self.client.cert.clone()),
             ("client.key", self.client.key.clone()),
-        ] {
-            fs::write(folder.path().join(name), text).unwrap();
-        }
-        folder
+        ])
     }
 }
 
@@ -237,7 +209,9 @@ async fn sends_texts_of_customers(simulator: &Simulator) {
         .unwrap()
         .as_secs();
     let sign = hex(&Md5::digest(format!("{key}{secret}{now}")));
-    let answer = Client::new()
+    let answer = answer::client()
+        .build()
+        .unwrap()
         .post(format!("{}/voice/recallFlow/queryDetail", simulator.url()))
         .header("Content-Type", "application/json;charset=UTF-8")
         .header("Api-Key", &key)
@@ -254,27 +228,18 @@ async fn sends_texts_of_customers(simulator: &Simulator) {
 fn played(name: &str) -> Account {
     let (api_key, api_secret) = credentials(name);
     Account {
-        name: name.to_owned(),
         api_key,
         api_secret,
-        flows: (1..=FLOWS).map(Flow::seeded).collect(),
-        trouble: None,
+        ..vendor::account(name, (1..=FLOWS).map(Flow::seeded))
     }
 }
 
 /// The command in this folder, with the secrets that come from the environment.
-pub(crate) fn with_secrets(mut command: Command, folder: &Path) -> Command {
+pub(crate) fn with_secrets(mut command: Command, folder: &Folder) -> Command {
     let (key, secret) = credentials("environment");
     command
-        .current_dir(folder)
+        .current_dir(folder.path())
         .env("PLANTED_KEY", key)
         .env("PLANTED_SECRET", secret);
     command
-}
-
-/// As a careful tool does it: the path never shows half a file.
-pub(crate) fn replace(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
-    let new = folder.join("new");
-    fs::write(&new, content).unwrap();
-    fs::rename(new, folder.join(name)).unwrap();
 }

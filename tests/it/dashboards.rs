@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use laaffic_exporter::model::Status;
 use laaffic_exporter::words::failure::{every_reason, explain};
-use serde_json::Value;
+use serde_json::{Value, json};
+use testkit::assertions::says_nothing_of;
 
-use testkit::dashboard::{all, array, expressions};
+use testkit::dashboard::{Dashboard, all, array, expressions};
 
 /// The width of a dashboard, in Grafana's columns.
 const COLUMNS: u64 = 24;
@@ -15,34 +16,20 @@ const COLUMNS: u64 = 24;
 #[test]
 fn there_are_three_with_stable_names_and_a_way_from_each_to_the_others() {
     let names: Vec<_> = all().into_iter().map(|dashboard| dashboard.name).collect();
-    assert_eq!(
-        names,
-        [
-            "laaffic-exporter-health",
-            "laaffic-redial-flow",
-            "laaffic-redial-overview"
-        ]
-    );
+    let [health, flow, overview] = ["exporter-health", "redial-flow", "redial-overview"];
+    assert_eq!(names, [health, flow, overview].map(|name| format!("laaffic-{name}")));
     let mut titles = BTreeSet::new();
     for dashboard in all() {
         assert_eq!(dashboard.json["uid"], *dashboard.name);
         assert!(titles.insert(dashboard.json["title"].as_str().unwrap().to_owned()));
         assert_eq!(dashboard.json["editable"], false, "{}", dashboard.name);
-        let links = array(&dashboard.json["links"]);
-        assert!(
-            links.iter().any(|link| link["type"] == "dashboards"
-                && array(&link["tags"])
-                    .iter()
-                    .all(|tag| array(&dashboard.json["tags"]).contains(tag))),
-            "{} has no link by its own tag",
-            dashboard.name
-        );
+        let tags = array(&dashboard.json["tags"]);
+        let by_tag =
+            |link: &&Value| link["type"] == "dashboards" && array(&link["tags"]).iter().all(|tag| tags.contains(tag));
+        let link = array(&dashboard.json["links"]).iter().find(by_tag);
+        assert!(link.is_some(), "{} has no link by its own tag", dashboard.name);
         // A link to a dashboard that does not exist is a dead end.
-        for (_, rest) in dashboard
-            .text
-            .match_indices("/d/")
-            .map(|(at, _)| dashboard.text.split_at(at + 3))
-        {
+        for rest in dashboard.text.split("/d/").skip(1) {
             let uid = rest.split(['?', '"', '/', '\\']).next().unwrap();
             assert!(
                 names.iter().any(|name| name == uid),
@@ -103,32 +90,21 @@ fn they_can_be_imported_anywhere() {
     for dashboard in all() {
         let name = &dashboard.name;
         assert_eq!(dashboard.json["id"], Value::Null, "{name}");
-        assert!(
-            !dashboard.text.contains("__inputs") && !dashboard.text.contains("DS_PROMETHEUS"),
-            "{name}"
-        );
-        let variables: BTreeMap<_, _> = dashboard
-            .variables()
-            .iter()
-            .map(|variable| (variable["name"].as_str().unwrap(), variable))
-            .collect();
+        says_nothing_of(&dashboard.text, &["__inputs", "DS_PROMETHEUS"]);
+        let variables = dashboard.variables().iter();
+        let variables = variables.map(|variable| (variable["name"].as_str().unwrap(), variable));
+        let variables: BTreeMap<_, _> = variables.collect();
         assert_eq!(variables["datasource"]["type"], "datasource", "{name}");
         assert_eq!(variables["datasource"]["query"], "prometheus", "{name}");
         for target in ["job", "instance"] {
-            let variable = variables[target];
-            assert_eq!(
-                (&variable["multi"], &variable["includeAll"], &variable["allValue"]),
-                (&true.into(), &true.into(), &".+".into()),
-                "{name}: {target}"
-            );
+            let choice = ["multi", "includeAll", "allValue"].map(|key| &variables[target][key]);
+            assert_eq!(json!(choice), json!([true, true, ".+"]), "{name}: {target}");
         }
         for (variable, definition) in &variables {
             if definition["type"] == "query" {
                 assert_eq!(definition["datasource"]["uid"], "${datasource}", "{name}: {variable}");
-                assert_eq!(
-                    definition["refresh"], 2,
-                    "{name}: {variable} is asked for when the time range changes"
-                );
+                // Asked again when the time range changes.
+                assert_eq!(definition["refresh"], 2, "{name}: {variable}");
             }
             assert!(definition["label"].is_string(), "{name}: {variable} has no label");
         }
@@ -195,15 +171,12 @@ fn queries_choose_their_targets_and_counters_are_shown_as_rates() {
                         "{place} does not choose by {target}: {expression}"
                     );
                 }
-                assert!(
-                    !expression.contains("_total")
-                        || ["rate(", "increase(", "resets(", "max_over_time("]
-                            .iter()
-                            .any(|function| expression.contains(function)),
-                    "{place} shows a counter as it is: {expression}"
-                );
+                let of_counters = ["rate(", "increase(", "resets(", "max_over_time("];
+                let shown_well = of_counters.iter().any(|function| expression.contains(function));
+                let counter = expression.contains("_total");
+                assert!(!counter || shown_well, "{place} shows a counter as it is: {expression}");
                 // A fixed range is too short for some scrape interval.
-                for (_, range) in expression.match_indices("rate(").map(|(at, _)| expression.split_at(at)) {
+                for range in expression.split("rate(").skip(1) {
                     let range = range.split(['[', ']']).nth(1).unwrap();
                     assert!(
                         ["$__rate_interval", "$__range"].contains(&range),
@@ -226,18 +199,16 @@ fn a_status_has_the_same_colour_and_words_everywhere() {
     for dashboard in all() {
         collect(&dashboard.json, &dashboard.name, &mut colours);
     }
-    assert_eq!(
-        colours.keys().map(String::as_str).collect::<BTreeSet<_>>(),
-        Status::ALL.map(Status::label).into_iter().collect::<BTreeSet<_>>()
-    );
+    let statuses: BTreeSet<_> = Status::ALL.map(Status::label).into();
+    assert_eq!(colours.keys().map(String::as_str).collect::<BTreeSet<_>>(), statuses);
     let mut used = BTreeSet::new();
     for (status, looks) in &colours {
-        let different: BTreeSet<_> = looks.iter().map(|(look, _)| look).collect();
-        assert_eq!(different.len(), 1, "{status} looks different: {looks:?}");
+        let (first, _) = looks.first().unwrap();
         assert!(
-            used.insert(different.into_iter().next().unwrap().clone()),
-            "{status} looks like another one"
+            looks.iter().all(|(look, _)| look == first),
+            "{status} looks different: {looks:?}"
         );
+        assert!(used.insert(first), "{status} looks like another one");
     }
 }
 
@@ -284,10 +255,8 @@ fn status_of(word: &str) -> Option<&'static str> {
 
 #[test]
 fn troubles_are_explained_in_the_programs_own_words() {
-    for dashboard in all()
-        .iter()
-        .filter(|dashboard| dashboard.name != "laaffic-exporter-health")
-    {
+    let of_flows = |dashboard: &Dashboard| dashboard.name != "laaffic-exporter-health";
+    for dashboard in all().into_iter().filter(of_flows) {
         let mut said = BTreeSet::new();
         texts(&dashboard.json, &mut said);
         for reason in every_reason() {
@@ -296,12 +265,7 @@ fn troubles_are_explained_in_the_programs_own_words() {
                 // A cell begins with a capital.
                 let (first, rest) = words.split_at(1);
                 let cell = first.to_uppercase() + rest;
-                assert!(
-                    said.contains(cell.as_str()),
-                    "{} does not say {cell:?} of {}",
-                    dashboard.name,
-                    reason.label()
-                );
+                assert!(said.contains(&*cell), "{} does not say {cell:?}", dashboard.name);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use laaffic_exporter::api::{Error, FlowPage, Node, decode};
 use laaffic_exporter::model::{RecallType, Status};
+use proptest::array::{uniform2, uniform3, uniform5};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -16,19 +17,17 @@ enum Shape {
     Merged,
 }
 
+/// The fields of a flow, and those of a page, as an answer has them.
+const FLOW: [&str; 5] = ["keyId", "status", "recallType", "recallNum", "recallInterval"];
+const PAGING: [&str; 3] = ["total", "pages", "size"];
+
 /// What an answer says; every field may be missing.
 #[derive(Debug, Clone)]
 struct Said {
     shape: Shape,
-    key_id: Option<i64>,
-    status: Option<i64>,
-    recall_type: Option<i64>,
-    recall_num: Option<i64>,
-    recall_interval: Option<i64>,
-    nodes: Vec<(Option<i64>, Option<i64>)>,
-    total: Option<i64>,
-    pages: Option<i64>,
-    size: Option<i64>,
+    flow: [Option<i64>; 5],
+    nodes: Vec<[Option<i64>; 2]>,
+    paging: [Option<i64>; 3],
 }
 
 /// How it is said.
@@ -46,22 +45,12 @@ fn small() -> impl Strategy<Value = Option<i64>> {
 
 fn said() -> impl Strategy<Value = Said> {
     let shape = prop_oneof![Just(Shape::Documented), Just(Shape::Records), Just(Shape::Merged)];
-    let nodes = prop::collection::vec((small(), small()), 0..8);
-    let flow = (small(), small(), small(), small(), small());
-    (shape, flow, nodes, small(), small(), small()).prop_map(|(shape, flow, nodes, total, pages, size)| {
-        let (key_id, status, recall_type, recall_num, recall_interval) = flow;
-        Said {
-            shape,
-            key_id,
-            status,
-            recall_type,
-            recall_num,
-            recall_interval,
-            nodes,
-            total,
-            pages,
-            size,
-        }
+    let nodes = prop::collection::vec(uniform2(small()), 0..8);
+    (shape, uniform5(small()), nodes, uniform3(small())).prop_map(|(shape, flow, nodes, paging)| Said {
+        shape,
+        flow,
+        nodes,
+        paging,
     })
 }
 
@@ -91,10 +80,10 @@ impl Manner {
         }
     }
 
-    fn object(self, fields: &[(&str, Option<i64>)]) -> Map<String, Value> {
+    fn object<'n>(self, fields: impl IntoIterator<Item = (&'n str, Option<i64>)>) -> Map<String, Value> {
         let mut object = Map::new();
         for (name, number) in fields {
-            self.put(&mut object, name, *number);
+            self.put(&mut object, name, number);
         }
         if self.extras {
             object.insert("text".to_owned(), json!("a customer's text with \" and { and [ in it"));
@@ -105,22 +94,16 @@ impl Manner {
 }
 
 fn encode(said: &Said, manner: Manner) -> Vec<u8> {
-    let flow = [
-        ("keyId", said.key_id),
-        ("status", said.status),
-        ("recallType", said.recall_type),
-        ("recallNum", said.recall_num),
-        ("recallInterval", said.recall_interval),
-    ];
-    let paging = [("total", said.total), ("pages", said.pages), ("size", said.size)];
-    let node = |(key_id, status): &(Option<i64>, Option<i64>)| {
-        Value::Object(manner.object(&[("keyId", *key_id), ("nodeStatus", *status), ("taskId", Some(5))]))
+    let flow = FLOW.into_iter().zip(said.flow);
+    let paging = PAGING.into_iter().zip(said.paging);
+    let node = |[key_id, status]: &[Option<i64>; 2]| {
+        Value::Object(manner.object([("keyId", *key_id), ("nodeStatus", *status), ("taskId", Some(5))]))
     };
     let nodes: Vec<_> = said.nodes.iter().map(node).collect();
     let mut data = match said.shape {
-        Shape::Documented => manner.object(&flow),
-        Shape::Records => manner.object(&paging),
-        Shape::Merged => manner.object(&[&flow[..], &paging[..]].concat()),
+        Shape::Documented => manner.object(flow),
+        Shape::Records => manner.object(paging),
+        Shape::Merged => manner.object(flow.chain(paging)),
     };
     let list = if matches!(said.shape, Shape::Records) {
         "records"
@@ -144,22 +127,22 @@ fn encode(said: &Said, manner: Manner) -> Vec<u8> {
 fn expected(said: &Said) -> FlowPage {
     let has_flow = !matches!(said.shape, Shape::Records);
     let has_paging = !matches!(said.shape, Shape::Documented);
-    let flow = |number: Option<i64>| number.filter(|_| has_flow);
-    let paging = |number: Option<i64>| number.filter(|_| has_paging);
-    let node = |(key_id, status): &(Option<i64>, Option<i64>)| Node {
+    let [key_id, status, recall_type, attempts, interval] = said.flow.map(|number| number.filter(|_| has_flow));
+    let [total, pages, size] = said.paging.map(|number| number.filter(|_| has_paging));
+    let node = |[key_id, status]: &[Option<i64>; 2]| Node {
         key_id: *key_id,
         status: Status::from_code(*status),
     };
     FlowPage {
-        key_id: flow(said.key_id),
-        status: Status::from_code(flow(said.status)),
-        recall_type: RecallType::from_code(flow(said.recall_type)),
-        recall_attempts: flow(said.recall_num),
-        recall_interval_minutes: flow(said.recall_interval),
+        key_id,
+        status: Status::from_code(status),
+        recall_type: RecallType::from_code(recall_type),
+        recall_attempts: attempts,
+        recall_interval_minutes: interval,
         nodes: said.nodes.iter().map(node).collect(),
-        total: paging(said.total),
-        pages: paging(said.pages),
-        size: paging(said.size),
+        total,
+        pages,
+        size,
     }
 }
 

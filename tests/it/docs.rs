@@ -11,6 +11,7 @@ use laaffic_exporter::config;
 use laaffic_exporter::metrics::catalogue::{Family, PROBE, all};
 use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
 use laaffic_exporter::words::failure::{every_reason, explain};
+use testkit::assertions::says;
 
 /// cargo's own flags that the README mentions.
 const FLAGS_OF_CARGO: [&str; 1] = ["--release"];
@@ -29,12 +30,10 @@ fn files(folders: &[&str], ends: &[&str]) -> Vec<(PathBuf, String)> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            let end = path.extension().unwrap_or_default().to_str().unwrap();
             if path.is_dir() {
                 folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|end| ends.iter().any(|wanted| end == *wanted))
-            {
+            } else if ends.contains(&end) {
                 found.push((path.clone(), read(path)));
             }
         }
@@ -93,12 +92,9 @@ fn every_metric_is_on_a_dashboard_or_in_a_rule() {
     let queries = queries();
     let asked: BTreeSet<&str> = queries.iter().flat_map(|(_, text)| words(text)).collect();
     for family in all() {
-        let names = sample_names(family);
-        assert!(
-            names.iter().any(|name| asked.contains(name.as_str())) || NOT_ASKED_FOR.contains(&family.name),
-            "nothing asks for {}",
-            family.name
-        );
+        let mut names = sample_names(family).into_iter();
+        let is_asked_for = names.any(|name| asked.contains(&*name)) || NOT_ASKED_FOR.contains(&family.name);
+        assert!(is_asked_for, "nothing asks for {}", family.name);
     }
 }
 
@@ -110,8 +106,9 @@ fn every_metric_that_is_written_about_exists() {
             let is_metric = word.starts_with("laaffic_") && word != "laaffic_exporter" || word.starts_with("process_");
             // `process_*` speaks of all that begin so.
             let group = word.ends_with('_') && known.iter().any(|name| name.starts_with(word));
+            let exists = !is_metric || group || known.contains(word);
             assert!(
-                !is_metric || group || known.contains(word),
+                exists,
                 "{} speaks of {word}, which the catalogue does not have",
                 path.display()
             );
@@ -141,11 +138,8 @@ fn the_reference_has_every_family_with_its_type_and_labels() {
         let summary = reference.split(&format!("\n### {name}\n\n")).nth(1);
         assert!(summary.is_some(), "docs/metrics.md has no section on {name}");
         let summary = summary.unwrap().lines().next().unwrap();
-        assert_eq!(
-            summary.split(" · ").next(),
-            Some(family.kind.as_str()),
-            "type of {name}"
-        );
+        let kind = summary.split(" · ").next();
+        assert_eq!(kind, Some(family.kind.as_str()), "type of {name}");
         assert_eq!(code(summary), family.labels, "labels of {name}");
     }
 }
@@ -201,24 +195,15 @@ fn the_readme_has_every_flag_with_its_default_and_no_other() {
         let cells = rows.get(&*flag);
         assert!(cells.is_some(), "README.md does not have {flag} in its table");
         if argument.get_action().takes_values() {
-            let defaults = argument
-                .get_default_values()
-                .iter()
-                .map(|value| value.to_str().unwrap());
-            assert_eq!(
-                code(cells.unwrap()[0]),
-                defaults.collect::<Vec<_>>(),
-                "default of {flag}"
-            );
+            let defaults = argument.get_default_values().iter();
+            let defaults: Vec<_> = defaults.map(|value| value.to_str().unwrap()).collect();
+            assert_eq!(code(cells.unwrap()[0]), defaults, "default of {flag}");
         }
         known.insert(flag);
     }
     let words = readme.split(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter));
     for word in words.filter(|word| word.starts_with("--") && word.contains(char::is_alphabetic)) {
-        assert!(
-            known.contains(word),
-            "README.md speaks of {word}, which the program does not know"
-        );
+        assert!(known.contains(word), "README.md speaks of an unknown {word}");
     }
 }
 
@@ -228,11 +213,9 @@ fn the_configuration_in_the_readme_is_good() {
     let blocks = blocks(&readme, "yaml");
     let (prometheus, ours): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|text| text.starts_with("scrape_configs:"));
     assert!(!prometheus.is_empty() && !ours.is_empty());
-    assert!(
-        prometheus
-            .iter()
-            .all(|text| text.contains("job_name: laaffic-exporter\n"))
-    );
+    for text in prometheus {
+        says(text, &["job_name: laaffic-exporter\n"]);
+    }
     for text in ours {
         let env = |name: &str| Some(format!("value-of-{name}"));
         config::parse(text, Path::new("README.md"), &env).unwrap();
@@ -242,17 +225,11 @@ fn the_configuration_in_the_readme_is_good() {
 #[test]
 fn links_between_the_documents_lead_somewhere() {
     for (path, text) in documents() {
-        for target in text
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split([')', '#']).next().unwrap())
-        {
+        for rest in text.split("](").skip(1) {
+            let target = rest.split([')', '#']).next().unwrap();
             let file = path.parent().unwrap().join(target);
-            assert!(
-                target.is_empty() || target.contains("://") || file.exists(),
-                "{} links to {target}",
-                path.display()
-            );
+            let leads_somewhere = target.is_empty() || target.contains("://") || file.exists();
+            assert!(leads_somewhere, "{} links to {target}", path.display());
         }
     }
 }

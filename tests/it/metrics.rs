@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use axum::Router;
 use exporter_toolkit::exposition::MetricsHandler;
 use flate2::read::GzDecoder;
-use laaffic_exporter::metrics::{Activity, registry};
+use laaffic_exporter::metrics::Activity;
 use laaffic_exporter::model::{AccountName, Status};
 use laaffic_exporter::pages::telemetry::Telemetry;
 use prometheus_client::collector::Collector;
@@ -195,26 +195,4 @@ async fn an_instrument_that_cannot_be_written_gives_500_and_no_half_of_an_answer
     let answer = get(address, &[]).await;
     assert_eq!(answer.status, 500);
     assert_eq!(answer.text(), "The metrics could not be written; the log says why.\n");
-}
-
-#[tokio::test]
-async fn the_process_shows_itself() {
-    let activity = Arc::new(Activity::new([], SystemTime::UNIX_EPOCH));
-    let address = serve(handler(3, registry(&activity), 40)).await;
-    let answer = get(address, &[]).await;
-    assert!(answer.text().contains("laaffic_exporter_build_info{version=\""));
-    for name in [
-        "process_cpu_seconds_total",
-        "process_resident_memory_bytes",
-        "process_virtual_memory_bytes",
-        "process_virtual_memory_max_bytes",
-        "process_start_time_seconds",
-        "process_open_fds",
-        "process_max_fds",
-        "process_threads",
-    ] {
-        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok();
-        let shown = answer.text().lines().find_map(value).is_some();
-        assert_eq!(shown, cfg!(target_os = "linux"), "{name}");
-    }
 }

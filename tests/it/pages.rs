@@ -21,6 +21,11 @@ use testkit::store::{at, info, key, report, store_of, store_with};
 
 const NOW: u64 = 1_795_000_000;
 
+const STUCK: Status = Status::ExecutionException;
+
+/// Three nodes of a flow in progress.
+const ROUNDS: [Status; 3] = [Status::Completed, Status::InProgress, Status::Pending];
+
 const HOSTILE: &str = "<script>alert(1)</script>\" onload='x' &amp; \u{202e}txet \u{1f389}";
 
 #[derive(Debug)]
@@ -42,33 +47,24 @@ fn store() -> Arc<Store> {
     ]);
     let known = [
         (1, report(Status::Pending, &[Status::Pending]), 30),
-        (
-            2,
-            report(
-                Status::InProgress,
-                &[Status::Completed, Status::InProgress, Status::Pending],
-            ),
-            90,
-        ),
+        (2, report(Status::InProgress, &ROUNDS), 90),
         (3, report(Status::Completed, &[]), 7200),
-        (
-            4,
-            report(Status::ExecutionException, &[Status::ExecutionException]),
-            240,
-        ),
+        (4, report(STUCK, &[STUCK]), 240),
         (6, report(Status::Unknown(Some(7)), &[]), 10),
     ];
     for (number, report, age) in known {
         store.succeeded("main", key(number), report, at(NOW - age)).unwrap();
     }
     let timeout = FailureReason::Transport(Outcome::Timeout);
-    store.failed("main", key(2), timeout, at(NOW - 60)).unwrap();
-    store.failed("main", key(2), timeout, at(NOW - 5)).unwrap();
     let refused = FailureReason::Api(ApiCode::AUTHENTICATION_ERROR);
-    store.failed("refused", key(1), refused, at(NOW - 3600)).unwrap();
-    store
-        .failed("refused", key(1), FailureReason::Blocked, at(NOW - 20))
-        .unwrap();
+    for (account, number, reason, age) in [
+        ("main", 2, timeout, 60),
+        ("main", 2, timeout, 5),
+        ("refused", 1, refused, 3600),
+        ("refused", 1, FailureReason::Blocked, 20),
+    ] {
+        store.failed(account, key(number), reason, at(NOW - age)).unwrap();
+    }
     store.update_account("refused", |account| {
         account.blocked = true;
         account.budget_ratio = 1.5;
@@ -80,17 +76,13 @@ fn store() -> Arc<Store> {
 fn pages(store: Arc<Store>) -> Router {
     let clock = Arc::new(Fixed(at(NOW)));
     let page = StatusPage::new(Arc::clone(&store), clock.clone(), "/some/metrics");
+    let flows = Flows::new(Arc::clone(&store), clock);
+    let healthy = routing::get(health::healthy).with_state(Health::new(store));
     Router::new()
         .route("/", routing::get(status::show).with_state(page))
         .merge(assets::router())
-        .route(
-            "/api/v1/flows",
-            routing::get(flows::show).with_state(Flows::new(Arc::clone(&store), clock)),
-        )
-        .route(
-            "/-/healthy",
-            routing::get(health::healthy).with_state(Health::new(store)),
-        )
+        .route("/api/v1/flows", routing::get(flows::show).with_state(flows))
+        .route("/-/healthy", healthy)
 }
 
 async fn get(router: &Router, path: &str) -> Answer {
@@ -101,20 +93,13 @@ async fn get(router: &Router, path: &str) -> Answer {
 
 /// The rows of the page's table, each as text without tags.
 fn rows(html: &str) -> Vec<String> {
-    let rows = html
-        .split("<tr data-key=")
-        .skip(1)
-        .map(|row| row.split("</tr>").next().unwrap());
-    rows.map(|row| {
+    let text = |row: &str| {
+        let row = row.split("</tr>").next().unwrap();
         let texts = row.split('<').map(|piece| piece.rsplit('>').next().unwrap());
-        texts
-            .collect::<Vec<_>>()
-            .join(" ")
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-    })
-    .collect()
+        let words: Vec<_> = texts.flat_map(str::split_whitespace).collect();
+        words.join(" ")
+    };
+    html.split("<tr data-key=").skip(1).map(text).collect()
 }
 
 #[tokio::test]
@@ -144,13 +129,10 @@ async fn nothing_in_the_page_is_inline_or_from_elsewhere() {
     let elsewhere = ["javascript:", "http://", "https://", "=\"//", "<iframe", "<base"];
     says_nothing_of(html, &["<style", " style=", "<script>"]);
     says_nothing_of(html, &elsewhere);
-    let mut tags = html
-        .split('<')
-        .filter_map(|piece| piece.split_once('>'))
-        .map(|(tag, _)| tag);
-    assert!(!tags.any(|tag| tag.contains(" on")), "an inline handler");
+    let mut tags = html.split('<').filter_map(|piece| piece.split_once('>'));
+    assert!(!tags.any(|(tag, _)| tag.contains(" on")), "an inline handler");
     for link in ["some/metrics", "api/v1/flows", "config", "-/healthy", "-/ready"] {
-        assert!(html.contains(&format!("href=\"{link}\"")), "{link}");
+        says(html, &[&format!("href=\"{link}\"")]);
     }
 }
 
@@ -172,19 +154,11 @@ async fn what_the_page_brings_along_is_kept_by_its_content() {
         assert_eq!(asset.header("content-type"), kind);
         assert!(!asset.body.is_empty());
         let bare = link.split('?').next().unwrap();
-        assert_eq!(get(&router, bare).await.header("cache-control"), "no-cache");
-        assert_eq!(
-            get(&router, &format!("{bare}?v=old")).await.header("cache-control"),
-            "no-cache"
-        );
-        let tag = asset.header("etag");
-        let again = ask_router(
-            &router,
-            Method::GET,
-            bare,
-            &[("if-none-match", &format!("\"x\", W/{tag}"))],
-        )
-        .await;
+        for unversioned in [bare, &format!("{bare}?v=old")] {
+            assert_eq!(get(&router, unversioned).await.header("cache-control"), "no-cache");
+        }
+        let tags = format!("\"x\", W/{}", asset.header("etag"));
+        let again = ask_router(&router, Method::GET, bare, &[("if-none-match", &tags)]).await;
         assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
     }
 }
@@ -349,17 +323,11 @@ async fn the_json_says_what_the_page_says() {
     }
     assert_eq!((&unasked["up"], &unasked["status"]), (&json!(false), &json!("unknown")));
     let documentation = std::fs::read_to_string("docs/api.md").unwrap();
-    for object in [
-        &json,
-        &json["accounts"][1],
-        &json["flows"][1],
-        &json["flows"][1]["error"],
-    ] {
+    let (account, flow) = (&json["accounts"][1], &json["flows"][1]);
+    for object in [&json, account, flow, &flow["error"]] {
         for field in object.as_object().unwrap().keys() {
-            assert!(
-                documentation.contains(&format!("| `{field}` |")),
-                "docs/api.md has no row on {field}"
-            );
+            let row = format!("| `{field}` |");
+            assert!(documentation.contains(&row), "docs/api.md has no row on {field}");
         }
     }
 }
@@ -379,10 +347,9 @@ async fn one_account_can_be_asked_for_and_an_unknown_one_is_refused() {
 }
 
 fn many(flows: u64) -> Arc<Store> {
-    let nodes = [Status::Completed, Status::InProgress, Status::Pending];
     store_with(flows, |number| {
         let status = Status::ALL[usize::try_from(number % 5).unwrap()];
-        (report(status, &nodes), at(NOW - number % 100))
+        (report(status, &ROUNDS), at(NOW - number % 100))
     })
 }
 

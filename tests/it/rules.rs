@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_yaml::Value;
+use testkit::assertions::says;
 
 /// The alerts, whose names routes and runbooks rely on, and how urgent they are: `critical` pages somebody, `warning` is a ticket.
 const ALERTS: [(&str, &str); 16] = [
@@ -31,11 +32,20 @@ fn yaml(path: impl AsRef<Path>) -> Value {
     serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// The elements of a list; none where there is none.
+fn sequence(value: &Value) -> &[Value] {
+    value.as_sequence().map_or(&[], Vec::as_slice)
+}
+
 /// The rules of a file, in order.
 fn rules(path: &str) -> Vec<Value> {
-    let groups = yaml(path)["groups"].as_sequence().unwrap().clone();
-    let rules = groups.iter().map(|group| group["rules"].as_sequence().unwrap());
-    rules.flatten().cloned().collect()
+    let file = yaml(path);
+    let groups = sequence(&file["groups"]);
+    groups
+        .iter()
+        .flat_map(|group| sequence(&group["rules"]))
+        .cloned()
+        .collect()
 }
 
 fn alerts() -> BTreeMap<String, Value> {
@@ -65,22 +75,14 @@ fn every_alert_says_what_it_is_what_to_do_and_where_to_read_on() {
         let annotation = |key: &str| rule["annotations"][key].as_str().unwrap_or_default().to_owned();
         assert!(annotation("summary").len() > 20, "{name}");
         assert!(annotation("description").len() > 80, "{name}");
-        assert!(
-            annotation("runbook_url").ends_with(&format!("/docs/runbooks/{name}.md")),
-            "{name}"
-        );
+        let runbook = format!("/docs/runbooks/{name}.md");
+        assert!(annotation("runbook_url").ends_with(&runbook), "{name}");
         assert!(rule["for"].as_str().is_some(), "{name} fires at the first glimpse");
         // Those about a flow say which, and lead to its dashboard.
         if name.starts_with("LaafficRedial") {
             let text = annotation("summary") + &annotation("description");
-            for part in [
-                "$labels.name",
-                "$labels.key_id",
-                "laaffic-exporter query",
-                "/d/laaffic-redial-flow?",
-            ] {
-                assert!(text.contains(part), "{name} lacks {part}");
-            }
+            says(&text, &["$labels.name", "$labels.key_id"]);
+            says(&text, &["laaffic-exporter query", "/d/laaffic-redial-flow?"]);
         }
     }
 }
@@ -98,31 +100,28 @@ fn every_alert_has_a_runbook_and_a_unit_test_and_no_runbook_is_left_over() {
     let mut tested = BTreeSet::new();
     for file in fs::read_dir("tests/rules").unwrap() {
         let file = yaml(file.unwrap().path());
-        for test in file["tests"].as_sequence().unwrap() {
-            for case in test["alert_rule_test"].as_sequence().into_iter().flatten() {
-                let fires = case["exp_alerts"]
-                    .as_sequence()
-                    .is_some_and(|alerts| !alerts.is_empty());
-                tested.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
-            }
+        let cases = sequence(&file["tests"])
+            .iter()
+            .flat_map(|test| sequence(&test["alert_rule_test"]));
+        for case in cases {
+            let fires = !sequence(&case["exp_alerts"]).is_empty();
+            tested.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
         }
     }
     for (name, severity) in ALERTS {
         let page = fs::read_to_string(format!("docs/runbooks/{name}.md")).unwrap();
-        for part in ["## Meaning", "## Impact", "## Diagnosis", "## Cure"] {
-            assert!(page.contains(part), "docs/runbooks/{name}.md has no {part}");
-        }
+        says(&page, &["## Meaning", "## Impact", "## Diagnosis", "## Cure"]);
+        let link = format!("({name}.md)");
+        let mut lines = index.lines().filter(|line| line.contains(severity));
         assert!(
-            index
-                .lines()
-                .any(|line| line.contains(&format!("({name}.md)")) && line.contains(severity)),
+            lines.any(|line| line.contains(&link)),
             "docs/runbooks/README.md lacks {name}"
         );
         for fires in [true, false] {
+            let key = (name.to_owned(), fires);
             assert!(
-                tested.contains(&(name.to_owned(), fires)),
-                "no unit test in which {name} {}",
-                if fires { "fires" } else { "stays silent" }
+                tested.contains(&key),
+                "no unit test of an alert and whether it fires: {key:?}"
             );
         }
     }
@@ -145,14 +144,12 @@ fn what_compose_starts_together_fits_together() {
     let compose = yaml("deploy/compose/compose.yaml");
     let services = compose["services"].as_mapping().unwrap();
     let names: BTreeSet<_> = services.keys().map(|name| name.as_str().unwrap()).collect();
-    assert_eq!(
-        names,
-        BTreeSet::from(["laaffic-exporter", "prometheus", "alertmanager", "grafana"])
-    );
+    let expected = ["laaffic-exporter", "prometheus", "alertmanager", "grafana"];
+    assert_eq!(names, expected.into());
     let folder = Path::new("deploy/compose");
     let mut inside = BTreeMap::new();
     for service in services.values() {
-        for volume in service["volumes"].as_sequence().into_iter().flatten() {
+        for volume in sequence(&service["volumes"]) {
             let [host, path, _] = volume.as_str().unwrap().split(':').collect::<Vec<_>>()[..] else {
                 panic!("{volume:?}")
             };
@@ -173,16 +170,12 @@ fn what_compose_starts_together_fits_together() {
     assert_eq!(prometheus["scrape_configs"][0]["job_name"], "laaffic-exporter");
     for file in prometheus["rule_files"].as_sequence().unwrap() {
         let pattern = file.as_str().unwrap();
-        assert!(
-            pattern.starts_with("rules/"),
-            "{pattern} is where the rules are on a host, not in the container"
-        );
+        // Where they are both on a host and in the container.
+        assert!(pattern.starts_with("rules/"), "{pattern}");
     }
     let provider = &yaml("grafana/provisioning/dashboards/laaffic.yaml")["providers"][0];
     assert!(inside.contains_key(provider["options"]["path"].as_str().unwrap()));
     let source = &yaml("grafana/provisioning/datasources/prometheus.yaml")["datasources"][0];
-    assert_eq!(
-        (&source["type"], &source["url"]),
-        (&"prometheus".into(), &"http://localhost:9090".into())
-    );
+    assert_eq!(source["type"], "prometheus");
+    assert_eq!(source["url"], "http://localhost:9090");
 }

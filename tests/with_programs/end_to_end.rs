@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Command;
 
-use laaffic_exporter::simulator::demo_accounts;
+use laaffic_exporter::metrics::catalogue::all;
+use laaffic_exporter::simulator::{DemoFlow, demo_accounts};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::json;
 use testkit::answer::{ask, get};
 use testkit::assertions::{says, says_nothing_of};
 use testkit::folder::Folder;
@@ -34,36 +35,9 @@ const NEVER_KNOWN: [u64; 4] = [UNKNOWN_FLOW, 1015, 4001, 4002];
 const KNOWN: usize = FLOWS - NEVER_KNOWN.len();
 
 /// Names without the counters' `_total`, and the types that the documentation promises.
-const TYPES: &[(&str, &str)] = &[
-    ("laaffic_redial_flow_info", "gauge"),
-    ("laaffic_redial_flow_status", "gauge"),
-    ("laaffic_redial_flow_status_code", "gauge"),
-    ("laaffic_redial_flow_status_since_timestamp_seconds", "gauge"),
-    ("laaffic_redial_flow_status_transitions", "counter"),
-    ("laaffic_redial_flow_nodes", "gauge"),
-    ("laaffic_redial_flow_nodes_truncated", "gauge"),
-    ("laaffic_redial_flow_recall_attempts", "gauge"),
-    ("laaffic_redial_flow_recall_interval_seconds", "gauge"),
-    ("laaffic_redial_flow_poll_interval_seconds", "gauge"),
-    ("laaffic_redial_flow_up", "gauge"),
-    ("laaffic_redial_flow_error", "gauge"),
-    ("laaffic_redial_flow_last_success_timestamp_seconds", "gauge"),
-    ("laaffic_redial_flows", "gauge"),
-    ("laaffic_api_requests", "counter"),
-    ("laaffic_api_errors", "counter"),
-    ("laaffic_api_request_duration_seconds", "histogram"),
-    ("laaffic_api_retries", "counter"),
-    ("laaffic_api_clock_skew_seconds", "gauge"),
-    ("laaffic_api_blocked", "gauge"),
-    ("laaffic_exporter_config_last_reload_successful", "gauge"),
-    ("laaffic_exporter_config_last_reload_success_timestamp_seconds", "gauge"),
-    ("laaffic_exporter_build_info", "gauge"),
-    ("laaffic_exporter_poll_budget_ratio", "gauge"),
-    ("process_cpu_seconds", "counter"),
-    ("process_resident_memory_bytes", "gauge"),
-    ("process_start_time_seconds", "gauge"),
-    ("process_open_fds", "gauge"),
-];
+fn types() -> impl Iterator<Item = (&'static str, &'static str)> {
+    all().map(|family| (family.name, family.kind.as_str()))
+}
 
 /// Counters of Prometheus' own that say that it did not take a sample or a whole scrape.
 const REJECTIONS: &[&str] = &[
@@ -84,7 +58,7 @@ async fn a_real_prometheus_sees_the_demo_in_both_text_formats() {
     both_formats_are_what_they_say(exporter, classic).await;
     promtool_has_nothing_to_say(folder, classic).await;
 
-    prometheus.reaches("up == 1", 2).await;
+    prometheus.reaches("up == 1", 1).await;
     prometheus.shows_every_flow().await;
     prometheus.shows_the_state_of_every_flow().await;
     prometheus.shows_our_own_doings().await;
@@ -135,41 +109,37 @@ impl Both {
         Self(Prometheus::start(folder, &prometheus_yml(targets), &[]).await)
     }
 
-    /// Waits until a query has so many rows, half of them in each job.
+    /// Waits until a query has so many rows in each job.
     async fn reaches(&self, promql: &str, wanted: usize) -> Vec<Labels> {
         wait_for(promql, async || {
             let rows = self.0.query(promql).await?;
             let in_job = |job: &str| rows.iter().filter(|row| row["job"] == job).count();
             let found = JOBS.map(in_job);
-            if found == [wanted / 2; 2] && rows.len() == wanted {
+            if found == [wanted; 2] && rows.len() == 2 * wanted {
                 Ok(rows)
             } else {
-                Err(format!("{found:?} rows instead of {wanted} together"))
+                Err(format!("{found:?} rows instead of {wanted} in each"))
             }
         })
         .await
     }
 
     async fn shows_every_flow(&self) {
-        let rows = self.reaches("laaffic_redial_flow_info == 1", 2 * FLOWS).await;
+        let rows = self.reaches("laaffic_redial_flow_info == 1", FLOWS).await;
         for job in JOBS {
             let shown: BTreeSet<_> = rows
                 .iter()
                 .filter(|row| row["job"] == job)
                 .map(|row| ["account", "key_id", "name", "team"].map(|label| row[label].clone()))
                 .collect();
-            let wanted: BTreeSet<_> = demo_accounts()
+            let accounts = demo_accounts();
+            let flows = accounts
                 .iter()
-                .flat_map(|account| account.flows.iter().map(move |flow| (account.name, flow)))
-                .map(|(account, flow)| {
-                    [
-                        account.to_owned(),
-                        flow.key_id.to_string(),
-                        flow.name.to_owned(),
-                        flow.team.to_owned(),
-                    ]
-                })
-                .collect();
+                .flat_map(|account| account.flows.iter().map(move |flow| (account.name, flow)));
+            let labels = |(account, flow): (&str, &DemoFlow)| {
+                [account, &flow.key_id.to_string(), flow.name, flow.team].map(str::to_owned)
+            };
+            let wanted: BTreeSet<_> = flows.map(labels).collect();
             assert_eq!(shown, wanted, "{job}");
         }
         let kinds: BTreeSet<_> = rows.iter().map(|row| row["recall_type"].as_str()).collect();
@@ -180,62 +150,38 @@ impl Both {
     }
 
     async fn shows_the_state_of_every_flow(&self) {
-        let known = self
-            .reaches(
-                "sum by (job, account, key_id) (laaffic_redial_flow_status) == 1",
-                2 * KNOWN,
-            )
-            .await;
-        let unknown = UNKNOWN_FLOW.to_string();
-        assert!(
-            NEVER_KNOWN
-                .iter()
-                .all(|never| known.iter().all(|row| row["key_id"] != never.to_string()))
-        );
-        self.reaches(
-            "count by (job, account, key_id) (laaffic_redial_flow_status) == 6",
-            2 * KNOWN,
-        )
-        .await;
-        self.reaches(
-            "laaffic_redial_flow_status{key_id=\"1008\", status=\"execution_exception\"} == 1",
-            2,
-        )
-        .await;
-        self.reaches(
-            &format!("laaffic_redial_flow_error{{key_id=\"{unknown}\", reason=\"parameter_exception\"}} == 1"),
-            2,
-        )
-        .await;
-        self.reaches(&format!("laaffic_redial_flow_up{{key_id=\"{unknown}\"}} == 0"), 2)
-            .await;
-        self.reaches(&format!("sum by (job) (laaffic_redial_flows) == {FLOWS}"), 2)
-            .await;
+        let states = "by (job, account, key_id) (laaffic_redial_flow_status)";
+        let known = self.reaches(&format!("sum {states} == 1"), KNOWN).await;
+        for never in NEVER_KNOWN {
+            assert!(known.iter().all(|row| row["key_id"] != never.to_string()), "{never}");
+        }
+        self.reaches(&format!("count {states} == 6"), KNOWN).await;
+        for promql in [
+            "laaffic_redial_flow_status{key_id=\"1008\", status=\"execution_exception\"} == 1".to_owned(),
+            format!("laaffic_redial_flow_error{{key_id=\"{UNKNOWN_FLOW}\", reason=\"parameter_exception\"}} == 1"),
+            format!("laaffic_redial_flow_up{{key_id=\"{UNKNOWN_FLOW}\"}} == 0"),
+            format!("sum by (job) (laaffic_redial_flows) == {FLOWS}"),
+        ] {
+            self.reaches(&promql, 1).await;
+        }
     }
 
     async fn shows_our_own_doings(&self) {
-        self.reaches(
+        let duration = "laaffic_api_request_duration_seconds";
+        for promql in [
             "sum by (job) (laaffic_api_requests_total{endpoint=\"query_detail\", outcome=\"success\"}) > 23",
-            2,
-        )
-        .await;
-        self.reaches("sum by (job) (laaffic_api_errors_total{code=\"-22\"}) > 0", 2)
-            .await;
-        self.reaches("sum by (job) (rate(laaffic_api_requests_total[30s])) > 0", 2)
-            .await;
-        // The demo's upstream takes from 20 to 80 ms for this account, and a busy host some more.
-        self.reaches(
-            "histogram_quantile(0.9, sum by (job, le) (rate(laaffic_api_request_duration_seconds_bucket{account=\"retail\"}[30s]))) > 0.01 < 10",
-            2,
-        )
-        .await;
-        self.reaches(
-            "sum by (job) (laaffic_api_request_duration_seconds_count) == sum by (job) (laaffic_api_request_duration_seconds_bucket{le=\"+Inf\"})",
-            2,
-        )
-        .await;
-        self.reaches("laaffic_exporter_build_info == 1", 2).await;
-        self.reaches("process_resident_memory_bytes > 0", 2).await;
+            "sum by (job) (laaffic_api_errors_total{code=\"-22\"}) > 0",
+            "sum by (job) (rate(laaffic_api_requests_total[30s])) > 0",
+            // The demo's vendor takes from 20 to 80 ms for this account, and a busy host some more.
+            &format!(
+                "histogram_quantile(0.9, sum by (job, le) (rate({duration}_bucket{{account=\"retail\"}}[30s]))) > 0.01 < 10"
+            ),
+            &format!("sum by (job) ({duration}_count) == sum by (job) ({duration}_bucket{{le=\"+Inf\"}})"),
+            "laaffic_exporter_build_info == 1",
+            "process_resident_memory_bytes > 0",
+        ] {
+            self.reaches(promql, 1).await;
+        }
     }
 
     /// Series of flows come and go with their states, and the jobs scrape at different moments: so they are compared until they agree.
@@ -259,25 +205,18 @@ impl Both {
         })
         .await;
         let names: BTreeSet<_> = seen.iter().map(|labels| labels["__name__"].as_str()).collect();
-        for (name, kind) in TYPES.iter().filter(|(name, _)| name.starts_with("laaffic_redial_")) {
-            let name = if *kind == "counter" {
-                format!("{name}_total")
-            } else {
-                (*name).to_owned()
-            };
-            assert!(names.contains(name.as_str()), "{name} is missing: {names:?}");
+        for family in all().filter(|family| family.name.starts_with("laaffic_redial_")) {
+            let name = family.query_name();
+            assert!(names.contains(&*name), "{name} is missing: {names:?}");
         }
     }
 
     async fn knows_every_type(&self) {
         for job in JOBS {
             let target = format!("{{job=\"{job}\"}}");
-            let data = self
-                .0
-                .api("targets/metadata", &[("match_target", &target)])
-                .await
-                .unwrap();
-            let mut types = BTreeMap::new();
+            let of_target = [("match_target", &*target)];
+            let data = self.0.api("targets/metadata", &of_target).await.unwrap();
+            let mut known = BTreeMap::new();
             for row in data.as_array().unwrap() {
                 let text = |key: &str| row[key].as_str().unwrap();
                 let (name, kind) = (text("metric"), text("type"));
@@ -292,36 +231,35 @@ impl Both {
                     kind == "counter" && job == "classic",
                     "{job}: {name}"
                 );
-                types.insert(name.strip_suffix("_total").unwrap_or(name).to_owned(), kind);
+                known.insert(name.strip_suffix("_total").unwrap_or(name).to_owned(), kind);
                 let unit = ["seconds", "bytes", "ratio"]
                     .into_iter()
                     .find(|unit| job == "openmetrics" && name.ends_with(&format!("_{unit}")));
                 assert_eq!(text("unit"), unit.unwrap_or_default(), "{job}: unit of {name}");
             }
-            for (name, kind) in TYPES {
-                assert_eq!(types.get(*name), Some(kind), "{job}: {name}");
+            for (name, kind) in types() {
+                assert_eq!(known.get(name), Some(&kind), "{job}: {name}");
             }
         }
         let merged = self.0.api("metadata", &[]).await.unwrap();
-        for (name, kind) in TYPES {
-            let in_openmetrics = &merged[*name][0]["type"];
-            assert_eq!(in_openmetrics, kind, "{name}");
+        for (name, kind) in types() {
+            assert_eq!(merged[name][0]["type"], kind, "{name}");
         }
     }
 
     async fn took_everything(&self) {
-        self.reaches("scrape_samples_scraped == scrape_samples_post_metric_relabeling", 2)
-            .await;
-        self.reaches("scrape_samples_scraped > 200", 2).await;
-        self.reaches("min_over_time(up[5m]) == 1", 2).await;
+        for promql in [
+            "scrape_samples_scraped == scrape_samples_post_metric_relabeling",
+            "scrape_samples_scraped > 200",
+            "min_over_time(up[5m]) == 1",
+        ] {
+            self.reaches(promql, 1).await;
+        }
         let targets = self.0.api("targets", &[("state", "active")]).await.unwrap();
         let targets = targets["activeTargets"].as_array().unwrap();
         assert_eq!(targets.len(), 2);
         for target in targets {
-            assert_eq!(
-                (&target["lastError"], &target["health"]),
-                (&Value::from(""), &Value::from("up"))
-            );
+            assert_eq!((&target["lastError"], &target["health"]), (&json!(""), &json!("up")));
         }
         let own = get(self.0.address, "/metrics").await;
         for name in REJECTIONS {

@@ -3,7 +3,7 @@
 use axum::http::Version;
 use laaffic_exporter::config::HttpClient;
 
-use super::tls_server::{TlsOptions, TlsServer, trusting};
+use super::tls_server::{TlsOptions, over, trusting};
 use super::upstream::{AMPLE, GOOD, Upstream, answer, ask, client, read_request, send};
 use testkit::certificates::Authority;
 use testkit::folder::Folder;
@@ -34,15 +34,8 @@ async fn http_2_where_it_is_offered_and_http_1_1_where_not() {
         (&["http/1.1"], Version::HTTP_11),
         (&[], Version::HTTP_11),
     ] {
-        let options = TlsOptions {
-            alpn,
-            ..TlsOptions::new(&identity)
-        };
-        let server = TlsServer::start(&options).await;
-        let settings = HttpClient {
-            tls: trusting(&authority, &files),
-            ..HttpClient::default()
-        };
+        let server = TlsOptions::new(&identity).alpn(alpn).start().await;
+        let settings = over(trusting(&authority, &files));
         let client = client(&server.url(), &settings, AMPLE);
         for _ in 0..REQUESTS {
             ask(&client).await.unwrap();
@@ -58,15 +51,8 @@ async fn http_2_where_it_is_offered_and_http_1_1_where_not() {
 async fn http_2_carries_requests_at_once() {
     let (authority, files) = (Authority::new("ours"), Folder::new());
     let identity = authority.server("127.0.0.1");
-    let options = TlsOptions {
-        alpn: &["h2"],
-        ..TlsOptions::new(&identity)
-    };
-    let server = TlsServer::start(&options).await;
-    let settings = HttpClient {
-        tls: trusting(&authority, &files),
-        ..HttpClient::default()
-    };
+    let server = TlsOptions::new(&identity).alpn(&["h2"]).start().await;
+    let settings = over(trusting(&authority, &files));
     let client = client(&server.url(), &settings, AMPLE);
     ask(&client).await.unwrap();
     let answers = futures_util::future::join_all((0..REQUESTS).map(|_| ask(&client))).await;

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use laaffic_exporter::api::{Error, Interruption};
-use laaffic_exporter::config::HttpClient;
 use laaffic_exporter::model::Outcome;
 use tokio::time::MissedTickBehavior;
 
-use super::tls_server::{acceptor, trusting};
+use super::tls_server::{acceptor, over, trusting};
 use super::upstream::{AMPLE, GOOD, SHORT, Then, Upstream, answer, ask, ask_once, client, read_request, send};
 use testkit::certificates::Authority;
 use testkit::folder::Folder;
@@ -119,10 +118,7 @@ async fn once_tls_stands_an_early_end_is_no_matter_of_tls() {
             }
         })
         .await;
-        let settings = HttpClient {
-            tls: trusting(&authority, &files),
-            ..HttpClient::default()
-        };
+        let settings = over(trusting(&authority, &files));
         match ask(&client(&upstream.https(), &settings, AMPLE)).await {
             Err(Error::Other(interruption, _)) => assert_eq!(interruption, expected),
             other => panic!("{other:?}"),

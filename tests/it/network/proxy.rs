@@ -6,7 +6,7 @@ use laaffic_exporter::model::Outcome;
 use testkit::assertions::{says, says_nothing_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::tls_server::{TlsOptions, TlsServer, trusting};
+use super::tls_server::{TlsOptions, trusting};
 use super::upstream::{
     AMPLE, API_KEY, API_SECRET, GOOD, SHORT, Then, Upstream, answer, ask, ask_once, client, closed_port, read_request,
     send,
@@ -81,7 +81,7 @@ async fn what_the_proxy_answers_to_a_plain_request_is_an_answer() {
 async fn tls_goes_through_a_tunnel_and_the_password_stays_with_the_proxy() {
     let (authority, files) = (Authority::new("ours"), Folder::new());
     let identity = authority.server("127.0.0.1");
-    let server = TlsServer::start(&TlsOptions::new(&identity)).await;
+    let server = TlsOptions::new(&identity).start().await;
     let established = "HTTP/1.1 200 Connection established\r\n\r\n";
     let proxy = Upstream::sending_then(established, Then::Connect(server.address)).await;
     let tls = trusting(&authority, &files);

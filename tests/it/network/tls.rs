@@ -2,13 +2,13 @@
 
 use axum::http::Version;
 use laaffic_exporter::api::Error;
-use laaffic_exporter::config::{ClientTls, HttpClient};
+use laaffic_exporter::config::ClientTls;
 use laaffic_exporter::model::Outcome;
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncReadExt;
 
-use super::tls_server::{TlsOptions, TlsServer, trusting};
+use super::tls_server::{TlsOptions, over, trusting};
 use super::upstream::{AMPLE, SHORT, Upstream, ask, ask_once, client};
 use testkit::certificates::{Authority, Pair};
 use testkit::folder::Folder;
@@ -18,11 +18,7 @@ const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
 
 /// Asks once with this TLS configured.
 async fn ask_with(tls: ClientTls, base_url: &str) -> Result<(), Error> {
-    let settings = HttpClient {
-        tls,
-        ..HttpClient::default()
-    };
-    ask(&client(base_url, &settings, AMPLE)).await.map(drop)
+    ask(&client(base_url, &over(tls), AMPLE)).await.map(drop)
 }
 
 /// Requires a TLS failure whose message has this in it.
@@ -46,11 +42,7 @@ async fn an_authority_of_ones_own() {
     let (authority, files) = (Authority::new("ours"), Folder::new());
     let identity = authority.server("127.0.0.1");
     for versions in [ONLY_TLS12, ONLY_TLS13] {
-        let options = TlsOptions {
-            versions,
-            ..TlsOptions::new(&identity)
-        };
-        let server = TlsServer::start(&options).await;
+        let server = TlsOptions::new(&identity).versions(versions).start().await;
         ask_with(trusting(&authority, &files), &server.url()).await.unwrap();
         let seen = server.seen();
         assert_eq!(seen.len(), 1);
@@ -68,11 +60,7 @@ async fn certificates_that_prove_nothing_here() {
         (Authority::new("foreign").server("127.0.0.1"), "UnknownIssuer"),
     ] {
         for versions in [ONLY_TLS12, ONLY_TLS13] {
-            let options = TlsOptions {
-                versions,
-                ..TlsOptions::new(&identity)
-            };
-            let server = TlsServer::start(&options).await;
+            let server = TlsOptions::new(&identity).versions(versions).start().await;
             assert_tls(ask_with(trusting(&authority, &files), &server.url()).await, words);
             let skipping = ClientTls {
                 insecure_skip_verify: true,
@@ -87,7 +75,7 @@ async fn certificates_that_prove_nothing_here() {
 #[tokio::test]
 async fn an_authority_that_the_system_does_not_know() {
     let identity = Authority::new("foreign").server("127.0.0.1");
-    let server = TlsServer::start(&TlsOptions::new(&identity)).await;
+    let server = TlsOptions::new(&identity).start().await;
     let error = ask_once(&server.url(), AMPLE).await.unwrap_err();
     assert!(matches!(&error, Error::Tls(_)), "{error:?}");
 }
@@ -101,13 +89,12 @@ async fn a_server_that_wants_to_see_a_certificate() {
     // With TLS 1.3 the client learns after the handshake, or even after its request, that it was refused.
     for versions in [ONLY_TLS12, ONLY_TLS13] {
         for alpn in [&[][..], &["h2"]] {
-            let options = TlsOptions {
-                client_authority: Some(&clients),
-                versions,
-                alpn,
-                ..TlsOptions::new(&identity)
-            };
-            let server = TlsServer::start(&options).await;
+            let server = TlsOptions::new(&identity)
+                .clients_of(&clients)
+                .versions(versions)
+                .alpn(alpn)
+                .start()
+                .await;
             let anonymous = trusting(&authority, &files);
             ask_with(as_client(&good, anonymous.clone(), &files), &server.url())
                 .await

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Version};
 use axum::serve::Listener;
-use laaffic_exporter::config::ClientTls;
+use laaffic_exporter::config::{ClientTls, HttpClient};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,13 +20,13 @@ use super::upstream::GOOD;
 use testkit::certificates::{Authority, Pair};
 use testkit::folder::Folder;
 
-/// How a server greets.
+/// How a server greets: with both versions of TLS and no list of protocols, unless told otherwise.
+#[derive(Clone, Copy)]
 pub(crate) struct TlsOptions<'a> {
-    pub(crate) identity: &'a Pair,
-    /// Clients need a certificate of this authority.
-    pub(crate) client_authority: Option<&'a Authority>,
-    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
-    pub(crate) alpn: &'static [&'static str],
+    identity: &'a Pair,
+    client_authority: Option<&'a Authority>,
+    versions: &'static [&'static SupportedProtocolVersion],
+    alpn: &'a [&'static str],
 }
 
 impl<'a> TlsOptions<'a> {
@@ -37,6 +37,27 @@ impl<'a> TlsOptions<'a> {
             versions: rustls::ALL_VERSIONS,
             alpn: &[],
         }
+    }
+
+    /// Clients need a certificate of this authority.
+    pub(crate) fn clients_of(self, authority: &'a Authority) -> Self {
+        let client_authority = Some(authority);
+        Self {
+            client_authority,
+            ..self
+        }
+    }
+
+    pub(crate) fn versions(self, versions: &'static [&'static SupportedProtocolVersion]) -> Self {
+        Self { versions, ..self }
+    }
+
+    pub(crate) fn alpn(self, alpn: &'a [&'static str]) -> Self {
+        Self { alpn, ..self }
+    }
+
+    pub(crate) async fn start(self) -> TlsServer {
+        TlsServer::start(&self.acceptor()).await
     }
 
     fn acceptor(&self) -> TlsAcceptor {
@@ -66,6 +87,14 @@ pub(crate) fn acceptor(identity: &Pair) -> TlsAcceptor {
     TlsOptions::new(identity).acceptor()
 }
 
+/// A client's settings with this TLS.
+pub(crate) fn over(tls: ClientTls) -> HttpClient {
+    HttpClient {
+        tls,
+        ..HttpClient::default()
+    }
+}
+
 /// Trust in this authority alone.
 pub(crate) fn trusting(authority: &Authority, files: &Folder) -> ClientTls {
     ClientTls {
@@ -83,14 +112,14 @@ pub(crate) struct TlsServer {
 }
 
 impl TlsServer {
-    pub(crate) async fn start(options: &TlsOptions<'_>) -> Self {
+    async fn start(acceptor: &TlsAcceptor) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let listener = TlsListener {
             listener,
-            acceptor: options.acceptor(),
+            acceptor: acceptor.clone(),
             accepted: Arc::clone(&accepted),
         };
         let guests = Arc::clone(&seen);

@@ -1,15 +1,13 @@
-//! What the running program shows: where it listens, when it is ready, metrics, pages, probes, flows as JSON.
+//! What the running program shows: where it listens, when it is ready, metrics, pages, probes, the health check.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 
 use laaffic_exporter::simulator::demo_accounts;
-use serde_json::Value;
 use testkit::answer::{get, ready};
 use testkit::assertions::{has_lines, is_one_line, says, says_nothing_of};
 use testkit::folder::Folder;
 use testkit::process::{Process, run};
-use testkit::wait::wait_for;
 use testkit::watching::Exporter;
 
 use super::{GOOD, demo, exporter, exporter_in, serving, simulated};
@@ -158,39 +156,6 @@ async fn a_probe_shows_one_flow_and_refuses_what_it_does_not_know() {
         assert_eq!(answer.status, 400, "{query}: {}", answer.text());
         is_one_line(answer.text().trim(), &[]);
     }
-}
-
-#[tokio::test]
-async fn the_flows_are_there_as_json() {
-    let (_simulator, _, config) = simulated().await;
-    let exporter = serving(&config, []).await;
-    let flow = async |key_id: u64| {
-        let answer = exporter.get("/api/v1/flows?account=retail").await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("content-type"), "application/json");
-        let json = answer.json();
-        assert_eq!(json["accounts"].as_array().map(Vec::len), Some(1));
-        let flows = json["flows"].as_array().unwrap().clone();
-        flows.into_iter().find(|flow| flow["key_id"] == key_id).unwrap()
-    };
-    let becomes = async |key_id, is_so: fn(&Value) -> bool| {
-        wait_for(&format!("flow {key_id}"), async || {
-            let flow = flow(key_id).await;
-            if is_so(&flow) { Ok(flow) } else { Err(flow) }
-        })
-        .await
-    };
-    let stuck = becomes(1008, |flow| flow["up"] == true).await;
-    assert_eq!(stuck["status"], "execution_exception");
-    assert_eq!(stuck["status_code"], 4);
-    assert_eq!(stuck["name"], "Warranty renewal");
-    assert_eq!(stuck["labels"]["team"], "support");
-    assert_eq!(stuck["nodes"]["completed"], 1);
-    assert_eq!(stuck["error"], Value::Null);
-    let gone = becomes(1014, |flow| !flow["error"].is_null()).await;
-    assert_eq!(gone["error"]["reason"], "parameter_exception");
-    assert_eq!(gone["error"]["code"], -22);
-    assert_eq!((&gone["up"], &gone["nodes"]), (&false.into(), &Value::Null));
 }
 
 #[tokio::test]

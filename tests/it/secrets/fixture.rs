@@ -6,14 +6,15 @@ use std::time::SystemTime;
 
 use laaffic_exporter::clock::{Clock as _, SystemClock};
 use laaffic_exporter::simulator::{Account, Fault, Flow, FlowState, Manner, Scope, Simulator, Trouble};
-use md5::{Digest as _, Md5};
+use serde_json::json;
 use testkit::answer;
+use testkit::assertions::says;
 use testkit::certificates::{Pair, self_signed};
 use testkit::folder::Folder;
 use testkit::vendor;
 
 use super::echo::{Heard, KINDS, echo, mirror};
-use super::marks::{CUSTOMER_TEXT, Needles, hex, marked};
+use super::marks::{CUSTOMER_TEXT, Needles, marked};
 
 /// The accounts that get proper answers, which need the right key and secret.
 pub(crate) const GOOD: [&str; 4] = ["inline", "files", "environment", "proxied"];
@@ -54,29 +55,18 @@ pub(crate) fn password() -> String {
 impl Fixture {
     pub(crate) async fn start() -> Self {
         let simulator = vendor::play(GOOD.map(played)).await;
-        for (key_id, fault) in [
-            (2, Fault::TruncatedJson),
-            (
-                3,
-                Fault::Code {
-                    code: -22,
-                    msg: Some(format!("{CUSTOMER_TEXT}: no such flow")),
-                },
-            ),
-        ] {
+        let vendor = simulator.vendor();
+        let unknown = Fault::Code {
+            code: -22,
+            msg: Some(format!("{CUSTOMER_TEXT}: no such flow")),
+        };
+        for (key_id, fault) in [(2, Fault::TruncatedJson), (3, unknown)] {
             let scope = Scope::Flow("inline".to_owned(), key_id);
-            simulator
-                .vendor()
-                .set_trouble(&scope, Some(Trouble::always(fault)))
-                .unwrap();
+            vendor.set_trouble(&scope, Some(Trouble::always(fault))).unwrap();
         }
         // Enough of them that some are spoken, and some followed by a message.
-        let state = FlowState::with_nodes(1, &[1; 40]);
-        simulator.vendor().pin("inline", 1, state).unwrap();
-        simulator
-            .vendor()
-            .set_manner("inline", 1, Some(Manner::default()))
-            .unwrap();
+        vendor.pin("inline", 1, FlowState::with_nodes(1, &[1; 40])).unwrap();
+        vendor.set_manner("inline", 1, Some(Manner::default())).unwrap();
         sends_texts_of_customers(&simulator).await;
         let (echo, heard) = echo().await;
         let (server, client) = (self_signed(&["localhost"], false), self_signed(&["localhost"], false));
@@ -106,61 +96,39 @@ impl Fixture {
 
     /// The configuration, with secrets in it.
     pub(crate) fn config(&self) -> String {
-        let vendor = self.simulator.url();
-        // As every byte of a password but these few must be written in a URL.
-        let proxy = |name, address| {
-            format!(
-                "http://user:{}@{address}",
-                marked(name).replace('%', "%25").replace('/', "%2F")
-            )
-        };
         let inline = |account| {
             let (key, secret) = credentials(account);
             format!("    api_key: {key}\n    api_secret: {secret}\n")
         };
+        let by_proxy = |account, name, address| {
+            // As every byte of a password but these few must be written in a URL.
+            let password = marked(name).replace('%', "%25").replace('/', "%2F");
+            let proxy = format!("http://user:{password}@{address}");
+            format!("{}    http_client: {{ proxy_url: '{proxy}' }}\n", inline(account))
+        };
+        let of_files = "    api_key_file: key\n    api_secret_file: secret\n    \
+                        http_client: { tls_config: { cert_file: client.crt, key_file: client.key } }\n";
+        let of_environment = "    api_key_env: PLANTED_KEY\n    api_secret_env: PLANTED_SECRET\n";
+        let (vendor, echo) = (self.simulator.address(), self.echo);
+        let nowhere = "vendor.invalid".to_owned();
         let mut text = "global: { poll_interval: 1s, request_timeout: 20s }\naccounts:\n".to_owned();
-        for (name, base_url, lines, flows) in [
-            ("inline", vendor.clone(), inline("inline"), FLOWS),
-            (
-                "files",
-                vendor.clone(),
-                "    api_key_file: key\n    api_secret_file: secret\n    \
-                 http_client: { tls_config: { cert_file: client.crt, key_file: client.key } }\n"
-                    .to_owned(),
-                FLOWS,
-            ),
-            (
-                "environment",
-                vendor,
-                "    api_key_env: PLANTED_KEY\n    api_secret_env: PLANTED_SECRET\n".to_owned(),
-                FLOWS,
-            ),
-            (
-                "proxied",
-                "http://vendor.invalid/v3".to_owned(),
-                format!(
-                    "{}    http_client: {{ proxy_url: '{}' }}\n",
-                    inline("proxied"),
-                    proxy("proxy", self.simulator.address())
-                ),
-                FLOWS,
-            ),
-            ("echo", format!("http://{}/v3", self.echo), inline("echo"), KINDS),
+        for (name, host, lines, flows) in [
+            ("inline", vendor.to_string(), inline("inline"), FLOWS),
+            ("files", vendor.to_string(), of_files.to_owned(), FLOWS),
+            ("environment", vendor.to_string(), of_environment.to_owned(), FLOWS),
+            ("proxied", nowhere.clone(), by_proxy("proxied", "proxy", vendor), FLOWS),
+            ("echo", echo.to_string(), inline("echo"), KINDS),
             (
                 "through-echo",
-                "http://vendor.invalid/v3".to_owned(),
-                format!(
-                    "{}    http_client: {{ proxy_url: '{}' }}\n",
-                    inline("through-echo"),
-                    proxy("through-proxy", self.echo)
-                ),
+                nowhere,
+                by_proxy("through-echo", "through-proxy", echo),
                 KINDS,
             ),
-            ("mirror", format!("http://{}/v3", self.mirror), inline("mirror"), 1),
+            ("mirror", self.mirror.to_string(), inline("mirror"), 1),
         ] {
             let flows: Vec<_> = (1..=flows).map(|key_id| format!("{{ key_id: {key_id} }}")).collect();
             text.push_str(&format!(
-                "  - name: {name}\n    base_url: {base_url}\n    rate_limit: 1000\n    max_concurrent_requests: 20\n\
+                "  - name: {name}\n    base_url: http://{host}/v3\n    rate_limit: 1000\n    max_concurrent_requests: 20\n\
                  {lines}    flows: [{}]\n",
                 flows.join(", ")
             ));
@@ -208,21 +176,11 @@ async fn sends_texts_of_customers(simulator: &Simulator) {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap()
         .as_secs();
-    let sign = hex(&Md5::digest(format!("{key}{secret}{now}")));
-    let answer = answer::client()
-        .build()
-        .unwrap()
-        .post(format!("{}/voice/recallFlow/queryDetail", simulator.url()))
-        .header("Content-Type", "application/json;charset=UTF-8")
-        .header("Api-Key", &key)
-        .header("Timestamp", now)
-        .header("Sign", sign)
-        .body(r#"{"keyId":1}"#)
-        .send()
-        .await
-        .unwrap();
+    let client = answer::client().build().unwrap();
+    let request = vendor::signed(&client, simulator, (&key, &secret), now, &json!({"keyId": 1}));
+    let answer = request.send().await.unwrap();
     let text = answer.text().await.unwrap();
-    assert!(text.contains(CUSTOMER_TEXT), "{text}");
+    says(&text, &[CUSTOMER_TEXT]);
 }
 
 fn played(name: &str) -> Account {

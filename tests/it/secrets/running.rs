@@ -5,6 +5,7 @@ use std::process::Command;
 
 use reqwest::{Client, Method, RequestBuilder};
 use testkit::answer;
+use testkit::assertions::says;
 use testkit::folder::Folder;
 
 use super::broken::broken;
@@ -56,6 +57,11 @@ impl<'w> Run<'w> {
         self.client.request(method, url)
     }
 
+    /// The same of the user whom it knows.
+    fn authorized(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, path).basic_auth(USER, Some(password()))
+    }
+
     /// Keeps everything that this request gets, which must be this status.
     async fn keep(&mut self, what: &str, request: RequestBuilder, status: u16) -> String {
         let answer = request.send().await.unwrap();
@@ -68,13 +74,13 @@ impl<'w> Run<'w> {
     }
 
     async fn ask(&mut self, method: Method, path: &str, status: u16) -> String {
-        let request = self.request(method.clone(), path).basic_auth(USER, Some(password()));
+        let request = self.authorized(method.clone(), path);
         self.keep(&format!("{method} {path}"), request, status).await
     }
 
     async fn ready(&self) {
         wait_for("every flow to be tried", async || {
-            let request = self.request(Method::GET, "/-/ready").basic_auth(USER, Some(password()));
+            let request = self.authorized(Method::GET, "/-/ready");
             match request.send().await {
                 Ok(answer) if answer.status() == 200 => Ok(()),
                 other => Err(other.map(|answer| answer.status())),
@@ -89,16 +95,14 @@ impl<'w> Run<'w> {
         for account in GOOD {
             // The vendor took the signature: key and secret are really in use.
             let up = format!("laaffic_redial_flow_up{{account=\"{account}\",key_id=\"1\"}} 1\n");
-            assert!(metrics.contains(&up), "{up:?} is not in\n{metrics}");
+            says(&metrics, &[&up]);
         }
         for account in ["echo", "through-echo", "mirror"] {
             let error = format!("laaffic_redial_flow_error{{account=\"{account}\",key_id=\"1\",");
-            assert!(metrics.contains(&error), "{error:?} is not in\n{metrics}");
+            says(&metrics, &[&error]);
         }
-        let openmetrics = self
-            .request(Method::GET, "/metrics")
-            .basic_auth(USER, Some(password()))
-            .header("Accept", "application/openmetrics-text;version=1.0.0");
+        let accept = ("Accept", "application/openmetrics-text;version=1.0.0");
+        let openmetrics = self.authorized(Method::GET, "/metrics").header(accept.0, accept.1);
         let openmetrics = self.keep("OpenMetrics", openmetrics, 200).await;
         assert!(openmetrics.ends_with("# EOF\n"));
         let page = self.ask(Method::GET, "/", 200).await;
@@ -133,28 +137,19 @@ impl<'w> Run<'w> {
             ("/probe", 400),
             ("/probe?account=inline", 400),
         ] {
-            self.ask(Method::GET, path, status).await;
             let separator = if path.contains('?') { '&' } else { '?' };
-            self.ask(
-                Method::GET,
-                &format!("{path}{separator}key_id={MARK}&token={MARK}"),
-                status,
-            )
-            .await;
-            self.ask(
-                Method::GET,
-                &format!("{path}{separator}account={MARK}&key_id=1"),
-                status,
-            )
-            .await;
+            let key_id = format!("{path}{separator}key_id={MARK}&token={MARK}");
+            let account = format!("{path}{separator}account={MARK}&key_id=1");
+            for path in [path, &key_id, &account] {
+                self.ask(Method::GET, path, status).await;
+            }
         }
         let nobody = self.request(Method::GET, "/");
         let wrong = self.request(Method::GET, "/").basic_auth(USER, Some(&secret));
         let stranger = self.request(Method::GET, "/").basic_auth(&secret, Some(password()));
         let bearer = self.request(Method::GET, "/").bearer_auth(&secret);
-        let garbled = self
-            .request(Method::GET, "/")
-            .header("Authorization", format!("Basic {secret}"));
+        let garbled = self.request(Method::GET, "/");
+        let garbled = garbled.header("Authorization", format!("Basic {secret}"));
         for (what, request) in [
             ("no password", nobody),
             ("a wrong password", wrong),
@@ -169,15 +164,10 @@ impl<'w> Run<'w> {
     /// Reloads of configurations that are broken at a secret; this run's share of them. None is taken over.
     async fn every_refused_reload(&mut self) {
         let share = LEVELS.iter().position(|level| *level == self.level).unwrap();
-        for (what, content) in broken(&self.world.config())
-            .into_iter()
-            .skip(share)
-            .step_by(LEVELS.len())
-        {
+        let forms = broken(&self.world.config()).into_iter();
+        for (what, content) in forms.skip(share).step_by(LEVELS.len()) {
             self.folder.write("config.yaml", &content);
-            let request = self
-                .request(Method::POST, "/-/reload")
-                .basic_auth(USER, Some(password()));
+            let request = self.authorized(Method::POST, "/-/reload");
             let told = self.keep(&format!("a reload of {what:?}"), request, 500).await;
             assert!(told.starts_with("failed to reload config"), "{what}: {told}");
         }
@@ -199,14 +189,14 @@ impl<'w> Run<'w> {
         ] {
             self.folder.write("web.yaml", &broken);
             wait_for("the web configuration to be refused", async || {
-                let request = self.request(Method::GET, "/").basic_auth(USER, Some(password()));
+                let request = self.authorized(Method::GET, "/");
                 match request.send().await.unwrap().status().as_u16() {
                     500 => Ok(()),
                     other => Err(other),
                 }
             })
             .await;
-            let request = self.request(Method::GET, "/").basic_auth(USER, Some(password()));
+            let request = self.authorized(Method::GET, "/");
             self.keep("a broken web configuration", request, 500).await;
         }
         self.exporter.logs("web configuration changed and cannot be used").await;

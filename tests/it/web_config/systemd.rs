@@ -1,12 +1,10 @@
 //! What systemd does and hears, with a socket in its place.
 
-use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
-use testkit::answer::get;
 use testkit::folder::Folder;
-use testkit::process::{Process, on_socket, run};
+use testkit::process::{Process, run};
 use testkit::server::WebFolder;
 use testkit::wait::PATIENCE;
 
@@ -64,16 +62,6 @@ async fn it_says_when_it_reloads_and_when_that_is_done_even_if_it_is_refused() {
     }
     running.stopped().await;
     assert_eq!(hears(&socket), "STOPPING=1");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn it_serves_on_the_socket_that_it_is_given() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let program = Process::spawn(on_socket(listener, &exporter(["demo"])));
-    // The socket is open already, so the first request just waits for the start.
-    assert_eq!(get(address, "/metrics").await.status, 200);
-    program.stopped().await;
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ impl Alertmanager {
     /// The names of the alerts that fire and that nobody is told of, because another one says it all.
     pub async fn inhibited(&self) -> Result<Vec<String>, String> {
         let path = "/api/v2/alerts?active=false&silenced=false&inhibited=true";
-        let alerts = ask(Method::GET, self.address, path, &[]).await?.json();
+        let alerts = ask(Method::GET, self.address, path, &[]).await?.try_json()?;
         let alerts = alerts.as_array().ok_or("no alerts")?.iter();
         let suppressed = alerts.filter(|alert| alert["status"]["state"] == "suppressed");
         let name = |alert: &Value| alert["labels"]["alertname"].as_str().unwrap().to_owned();

@@ -48,10 +48,15 @@ impl Answer {
         str::from_utf8(&self.body).unwrap()
     }
 
+    /// The body as JSON, if it is that: a server that is not ready yet may answer something else.
+    pub fn try_json(&self) -> Result<Value, String> {
+        serde_json::from_slice(&self.body).map_err(|error| format!("{error}: {}", self.text()))
+    }
+
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        self.try_json().unwrap()
     }
 }
 
@@ -94,12 +99,9 @@ pub async fn get(address: impl Display, path: &str) -> Answer {
 /// Waits until an exporter has tried every flow.
 pub async fn ready(address: SocketAddr) {
     wait_for("every flow to be tried", async || {
-        let answer = get(address, "/-/ready").await;
-        if answer.status == StatusCode::OK {
-            Ok(())
-        } else {
-            Err(answer)
-        }
+        let answer = ask(Method::GET, address, "/-/ready", &[]).await?;
+        let ready = answer.status == StatusCode::OK;
+        ready.then_some(()).ok_or(answer.text().to_owned())
     })
     .await;
 }

@@ -50,7 +50,7 @@ impl Prometheus {
         let url = Url::parse_with_params(&base, parameters).unwrap();
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
         let answer = ask(Method::GET, self.address, &path, &[]).await?;
-        let mut json = answer.json();
+        let mut json = answer.try_json()?;
         if json["status"] != "success" {
             return Err(answer.text().to_owned());
         }

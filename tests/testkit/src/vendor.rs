@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use laaffic_exporter::clock::SystemClock;
 use laaffic_exporter::simulator::{Account, Flow, FlowState, Settings, Simulator};
+use md5::{Digest as _, Md5};
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// An account with these flows; its key and its secret are made of its name.
@@ -41,4 +44,23 @@ pub async fn play(accounts: impl IntoIterator<Item = Account>) -> Simulator {
 pub async fn play_as(settings: Settings) -> Simulator {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Simulator::start(listener, settings, Arc::new(SystemClock)).unwrap()
+}
+
+/// A request of one flow as the vendor documents it, made without anything of the exporter's client.
+pub fn signed(
+    client: &Client,
+    vendor: &Simulator,
+    (key, secret): (&str, &str),
+    time: u64,
+    body: &Value,
+) -> RequestBuilder {
+    let digest = Md5::digest(format!("{key}{secret}{time}"));
+    let sign: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    client
+        .post(format!("{}/voice/recallFlow/queryDetail", vendor.url()))
+        .header("Content-Type", "application/json;charset=UTF-8")
+        .header("Sign", sign)
+        .header("Timestamp", time)
+        .header("Api-Key", key)
+        .body(body.to_string())
 }

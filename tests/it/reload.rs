@@ -1,5 +1,6 @@
 //! Reloading the running program: by signal, by request, by itself, and a thousand times in a row.
 
+use laaffic_exporter::simulator::Flow;
 use reqwest::Method;
 use testkit::answer::Answer;
 use testkit::assertions::says;
@@ -7,9 +8,9 @@ use testkit::process::Process;
 use testkit::vendor;
 use testkit::wait::wait_for;
 use testkit::watching::{Watching, config};
+use testkit::world::Samples;
 
-use super::exporter;
-use laaffic_exporter::simulator::Flow;
+use crate::exporter;
 
 /// The exporter, watching some of the vendor's flows 1 to 100.
 struct Live(Watching);
@@ -35,17 +36,16 @@ impl Live {
         self.0.exporter.folder.write("config.yaml", text);
     }
 
-    async fn metrics(&self) -> String {
-        self.0.exporter.metrics().await
+    async fn samples(&self) -> Samples {
+        Samples::of_text(&self.0.exporter.metrics().await)
     }
 
     /// Waits until so many flows are up.
     async fn shows(&self, flows: usize) {
         wait_for("all flows to be up", async || {
-            let body = self.metrics().await;
-            let all = body.lines().filter(|line| line.starts_with("laaffic_redial_flow_up{"));
-            let found = (all.clone().filter(|line| line.ends_with(" 1")).count(), all.count());
-            if found == (flows, flows) { Ok(()) } else { Err(found) }
+            let samples = self.samples().await;
+            let up: Vec<_> = samples.of("laaffic_redial_flow_up").map(|(_, up)| up).collect();
+            if up == vec![1.0; flows] { Ok(()) } else { Err(up) }
         })
         .await;
     }
@@ -53,15 +53,6 @@ impl Live {
     async fn reload(&self) -> Answer {
         self.0.exporter.ask(Method::POST, "/-/reload").await
     }
-}
-
-fn sample(metrics: &str, series: &str) -> f64 {
-    let line = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {series} in\n{metrics}"))
-        .parse()
-        .unwrap()
 }
 
 const SUCCESSFUL: &str = "laaffic_exporter_config_last_reload_successful";
@@ -83,12 +74,12 @@ async fn a_request_reloads_and_a_refused_configuration_leaves_the_old_one() {
         world.process().logs(reason).await;
     }
     world.shows(15).await;
-    assert_eq!(sample(&world.metrics().await, SUCCESSFUL), 0.0);
+    assert_eq!(world.samples().await.get(SUCCESSFUL), Some(0.0));
 
     world.configure(1, 5);
     assert_eq!(world.reload().await.status, 200);
     world.shows(5).await;
-    assert_eq!(sample(&world.metrics().await, SUCCESSFUL), 1.0);
+    assert_eq!(world.samples().await.get(SUCCESSFUL), Some(1.0));
     assert_eq!(world.0.exporter.get("/-/reload").await.status, 405);
 }
 
@@ -122,12 +113,12 @@ async fn a_thousand_reloads_under_scrapes_leak_nothing() {
     };
     let scrape_rounds = async || {
         loop {
-            assert!(world.metrics().await.contains("laaffic_redial_flow_up"));
+            assert!(world.samples().await.of("laaffic_redial_flow_up").count() > 0);
         }
     };
     let cost = async || {
-        let metrics = world.metrics().await;
-        ["process_open_fds", "process_threads", "process_resident_memory_bytes"].map(|name| sample(&metrics, name))
+        let samples = world.samples().await;
+        ["open_fds", "threads", "resident_memory_bytes"].map(|name| samples.get(&format!("process_{name}")).unwrap())
     };
     let under_scrapes = async |rounds| {
         tokio::select! {
@@ -137,32 +128,21 @@ async fn a_thousand_reloads_under_scrapes_leak_nothing() {
     };
     // What is allocated once (connections, buffers, threads for reading files) is there after the first hundred.
     under_scrapes(100).await;
-    let before = cost().await;
+    let [files, threads, memory] = cost().await;
     under_scrapes(1000).await;
     world.configure(1, 10);
     assert_eq!(world.reload().await.status, 200);
     world.shows(10).await;
     // Connections of clients that were replaced close when their last request has ended.
-    wait_for("descriptors to be given back", async || {
+    let now = wait_for("descriptors to be given back", async || {
         let now = cost().await;
-        if now[0] <= before[0] + 10.0 {
-            Ok(())
+        if now[0] <= files + 10.0 {
+            Ok(now)
         } else {
-            Err((before[0], now[0]))
+            Err((files, now[0]))
         }
     })
     .await;
-    let after = cost().await;
-    assert!(
-        after[1] <= before[1] + 8.0,
-        "threads: {} and then {}",
-        before[1],
-        after[1]
-    );
-    assert!(
-        after[2] <= before[2] * 1.25,
-        "resident memory: {} and then {}",
-        before[2],
-        after[2]
-    );
+    assert!(now[1] <= threads + 8.0, "threads: {threads} and then {}", now[1]);
+    assert!(now[2] <= memory * 1.25, "resident memory: {memory} and then {}", now[2]);
 }

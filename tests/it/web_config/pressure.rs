@@ -10,14 +10,13 @@ use axum::body::Bytes;
 use axum::routing::get;
 use futures_util::future::join_all;
 use futures_util::stream;
-use reqwest::{Body, Certificate, Client, StatusCode};
-use testkit::answer;
+use reqwest::{Body, Client, StatusCode};
 use testkit::process::Process;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use testkit::server::{TLS, WebFolder, WebServer};
+use testkit::server::{TLS, WebFolder, WebServer, trusting};
 use testkit::wait::PATIENCE;
 
 use crate::exporter;
@@ -48,9 +47,7 @@ impl Crowded {
     }
 
     fn client(&self) -> Client {
-        let authority = Certificate::from_pem(self.folder.authority.cert.as_bytes()).unwrap();
-        let builder = answer::client().tls_certs_only([authority]);
-        builder.resolve("localhost", self.address).build().unwrap()
+        trusting(&self.folder.authority, self.address).build().unwrap()
     }
 
     /// Asks once on a connection of its own, and says how long that took.

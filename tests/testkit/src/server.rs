@@ -80,6 +80,14 @@ fn pages() -> Router {
         .route("/metrics", get(move || async move { numbers }))
 }
 
+/// Of a client that trusts this authority alone, and for which `localhost` is this address.
+pub fn trusting(authority: &Authority, address: SocketAddr) -> ClientBuilder {
+    let authority = Certificate::from_pem(authority.cert.as_bytes()).unwrap();
+    answer::client()
+        .tls_certs_only([authority])
+        .resolve("localhost", address)
+}
+
 /// A running server.
 pub struct WebServer {
     /// Its web-config file, and what that names.
@@ -119,10 +127,12 @@ impl WebServer {
 
     /// Where one of its pages is.
     pub fn url(&self, path: &str) -> String {
-        let tls = fs::read_to_string(self.folder.web_yaml())
-            .unwrap()
-            .contains("tls_server_config");
-        let scheme = if tls { "https" } else { "http" };
+        let web_config = fs::read_to_string(self.folder.web_yaml()).unwrap();
+        let scheme = if web_config.contains("tls_server_config") {
+            "https"
+        } else {
+            "http"
+        };
         format!("{scheme}://localhost:{}{path}", self.address.port())
     }
 
@@ -133,10 +143,7 @@ impl WebServer {
 
     /// Of a client that trusts this authority alone.
     pub fn trusting(&self, authority: &Authority) -> ClientBuilder {
-        let authority = Certificate::from_pem(authority.cert.as_bytes()).unwrap();
-        answer::client()
-            .tls_certs_only([authority])
-            .resolve("localhost", self.address)
+        trusting(authority, self.address)
     }
 
     /// A client that begins with a new connection.
@@ -152,10 +159,7 @@ impl WebServer {
 
     /// Whether this client gets the page.
     pub async fn lets_in(&self, client: &Client) -> bool {
-        match client.get(self.url("/")).send().await {
-            Ok(response) => response.status() == StatusCode::OK,
-            Err(_) => false,
-        }
+        self.status(client).await == Some(StatusCode::OK)
     }
 
     /// What it answers, if anything.

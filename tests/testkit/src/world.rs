@@ -251,7 +251,11 @@ impl Samples {
     pub fn read(mut exposition: Exposition) -> Self {
         let mut body = Vec::new();
         while exposition.fill(&mut body) {}
-        let text = String::from_utf8(body).unwrap();
+        Self::of_text(&String::from_utf8(body).unwrap())
+    }
+
+    /// Reads the text of an answer.
+    pub fn of_text(text: &str) -> Self {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let samples = samples.map(|line| line.rsplit_once(' ').unwrap());
         Self(

@@ -74,26 +74,26 @@ impl Alerting {
             let up = self.prometheus.query("laaffic_redial_flow_up == 1").await?;
             let rules = self.prometheus.api("rules", &[]).await?;
             let groups = rules["groups"].as_array().ok_or("no groups")?;
-            let never = |group: &Value| {
-                group["lastEvaluation"]
-                    .as_str()
-                    .is_none_or(|at| at.starts_with("0001-"))
+            let evaluated = |group: &Value| {
+                let last = group["lastEvaluation"].as_str();
+                last.is_some_and(|at| !at.starts_with("0001-"))
             };
-            if up.len() == FLOWS && !groups.is_empty() && !groups.iter().any(never) {
-                Ok(())
-            } else {
-                Err(format!("{} flows, {rules}", up.len()))
-            }
+            let well = up.len() == FLOWS && !groups.is_empty() && groups.iter().all(evaluated);
+            well.then_some(()).ok_or(format!("{} flows, {rules}", up.len()))
         })
         .await;
         assert!(self.receiver.received().is_empty(), "{:?}", self.receiver.received());
     }
 
-    /// Waits until what was received is as it should be.
-    async fn receives(&self, what: &str, right: impl Fn(&[Notification]) -> bool) -> Vec<Notification> {
-        wait_for(what, async || {
+    /// Waits until somebody was told that this alert fires, or that it is resolved; gives all that was told so far.
+    async fn tells(&self, alert: &str, status: &str) -> Vec<Notification> {
+        wait_for(alert, async || {
             let all = self.receiver.received();
-            if right(&all) { Ok(all) } else { Err(all) }
+            if about(&all, alert, status).is_empty() {
+                Err(all)
+            } else {
+                Ok(all)
+            }
         })
         .await
     }
@@ -119,12 +119,9 @@ async fn prometheus(folder: &Folder, exporter: SocketAddr, alertmanager: SocketA
 
 /// Those of an alert, oldest first.
 fn about<'n>(notifications: &'n [Notification], alert: &str, status: &str) -> Vec<&'n Notification> {
-    let of_it = notifications
-        .iter()
-        .filter(|notification| notification.status == status);
-    of_it
-        .filter(|notification| notification.alerts.iter().any(|one| one.labels["alertname"] == alert))
-        .collect()
+    let names_it = |told: &&Notification| told.alerts.iter().any(|one| one.labels["alertname"] == alert);
+    let of_it = notifications.iter().filter(|told| told.status == status);
+    of_it.filter(names_it).collect()
 }
 
 #[tokio::test]
@@ -134,9 +131,7 @@ async fn a_stuck_flow_pages_once_with_its_name_and_team_and_says_when_it_is_over
     let vendor = world.vendor.simulator.vendor();
     vendor.pin(ACCOUNT, 3, FlowState::with_nodes(4, &[2, 4, 0])).unwrap();
 
-    let pages = world
-        .receives("the page", |all| !about(all, STUCK, "firing").is_empty())
-        .await;
+    let pages = world.tells(STUCK, "firing").await;
     let page = about(&pages, STUCK, "firing")[0];
     assert_eq!(page.path, "/page/collections");
     assert_eq!(page.alerts.len(), 1, "{page:?}");
@@ -152,20 +147,13 @@ async fn a_stuck_flow_pages_once_with_its_name_and_team_and_says_when_it_is_over
         assert_eq!(alert.labels[label], value, "{alert:?}");
     }
     let text = format!("{} {}", alert.annotations["summary"], alert.annotations["description"]);
-    assert!(text.contains("reminder 3"), "{text}");
-    assert!(
-        text.contains("laaffic-exporter query 3 --account main"),
-        "what to do first: {text}"
-    );
-    assert!(
-        alert.annotations["runbook_url"].ends_with(&format!("docs/runbooks/{STUCK}.md")),
-        "{alert:?}"
-    );
+    // The last of it is what to do first.
+    says(&text, &["reminder 3", "laaffic-exporter query 3 --account main"]);
+    let runbook = format!("docs/runbooks/{STUCK}.md");
+    assert!(alert.annotations["runbook_url"].ends_with(&runbook), "{alert:?}");
 
     vendor.pin(ACCOUNT, 3, FlowState::with_nodes(1, &[2, 1, 0])).unwrap();
-    let pages = world
-        .receives("the resolution", |all| !about(all, STUCK, "resolved").is_empty())
-        .await;
+    let pages = world.tells(STUCK, "resolved").await;
     assert_eq!(about(&pages, STUCK, "firing").len(), 1, "{pages:?}");
     let over = about(&pages, STUCK, "resolved")[0];
     assert_eq!((over.path.as_str(), over.alerts.len()), ("/page/collections", 1));
@@ -179,25 +167,15 @@ async fn refused_credentials_page_once_and_the_flows_of_the_account_keep_quiet()
     world.all_is_well().await;
     let refused = Trouble::always(Fault::code(-1));
     let account = Scope::Account(ACCOUNT.to_owned());
-    world
-        .vendor
-        .simulator
-        .vendor()
-        .set_trouble(&account, Some(refused))
-        .unwrap();
+    let vendor = world.vendor.simulator.vendor();
+    vendor.set_trouble(&account, Some(refused)).unwrap();
 
-    world
-        .receives("the page", |all| !about(all, BLOCKED, "firing").is_empty())
-        .await;
+    world.tells(BLOCKED, "firing").await;
     // Each flow has its own reason to complain; none of them does.
     wait_for("every flow's alert to be inhibited", async || {
         let inhibited = world.alertmanager.inhibited().await?;
         let flows = inhibited.iter().filter(|name| *name == NOT_REFRESHED).count();
-        if flows == FLOWS {
-            Ok(())
-        } else {
-            Err(format!("{inhibited:?}"))
-        }
+        (flows == FLOWS).then_some(()).ok_or(format!("{inhibited:?}"))
     })
     .await;
     let all = world.receiver.received();
@@ -205,10 +183,7 @@ async fn refused_credentials_page_once_and_the_flows_of_the_account_keep_quiet()
     assert_eq!((all.len(), page.alerts.len()), (1, 1), "{all:?}");
     let alert = &page.alerts[0];
     assert_eq!(alert.labels["account"], ACCOUNT);
-    assert!(
-        alert.annotations["description"].contains("authentication_error"),
-        "{alert:?}"
-    );
+    says(&alert.annotations["description"], &["authentication_error"]);
 }
 
 #[tokio::test]
@@ -216,22 +191,14 @@ async fn a_dead_exporter_pages_once() {
     let mut world = Alerting::start().await;
     world.all_is_well().await;
     world.vendor.exporter.process.kill();
-    let all = world
-        .receives("the page", |all| !about(all, DOWN, "firing").is_empty())
-        .await;
+    let all = world.tells(DOWN, "firing").await;
     let page = about(&all, DOWN, "firing")[0];
     assert_eq!((all.len(), page.alerts.len()), (1, 1), "{all:?}");
     // As long again as it took to page: nothing follows but silence, or what is inhibited.
     wait_for("the flows' series to be forgotten", async || {
-        let left = world
-            .prometheus
-            .query("last_over_time(laaffic_redial_flow_up[10s])")
-            .await?;
-        if left.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{} of them", left.len()))
-        }
+        let left = "last_over_time(laaffic_redial_flow_up[10s])";
+        let left = world.prometheus.query(left).await?.len();
+        (left == 0).then_some(()).ok_or(format!("{left} of them"))
     })
     .await;
     let all = world.receiver.received();

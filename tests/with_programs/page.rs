@@ -3,6 +3,7 @@
 use laaffic_exporter::simulator::FlowState;
 use serde_json::{Value, json};
 use testkit::answer::ready;
+use testkit::assertions::says;
 use testkit::browser::Browser;
 use testkit::process::Process;
 use testkit::vendor::{account, still};
@@ -24,14 +25,30 @@ async fn watching(names: &[String]) -> Watching {
     Watching::start(exporter::<&str>([]), account, &global, (1..).zip(names).map(flow)).await
 }
 
+/// The name of a flow.
+fn name(number: usize) -> String {
+    format!("reminder {number}")
+}
+
 fn names(flows: usize) -> Vec<String> {
-    (1..=flows).map(|number| format!("reminder {number}")).collect()
+    (1..=flows).map(name).collect()
+}
+
+/// These flows, as the page names them.
+fn reminders<const N: usize>(numbers: [usize; N]) -> Value {
+    numbers.map(name).into_iter().collect()
 }
 
 /// Holds a flow in this status.
 fn pin(world: &Watching, key_id: u64, status: i64) {
     let state = FlowState::with_nodes(status, &[2, 4, 0]);
     world.simulator.vendor().pin("main", key_id, state).unwrap();
+}
+
+/// The console has nothing to complain of.
+async fn says_nothing(browser: &Browser) {
+    let said = browser.console().await;
+    assert!(said.is_empty(), "{said:#?}");
 }
 
 async fn open(browser: &Browser, world: &Watching, path: &str) {
@@ -60,21 +77,11 @@ async fn it_shows_filters_and_refreshes_itself_without_a_reload() {
     // Content.
     assert_eq!(browser.run(SEEN).await, json!(flows));
     let first = browser.text(&row(1)).await;
-    for words in [
-        "reminder 1",
-        "main",
-        "team=growth",
-        "◐ in progress",
-        "1 of 3 rounds completed",
-        "every 500 ms",
-    ] {
-        assert!(first.contains(words), "{words}: {first}");
-    }
+    says(&first, &["reminder 1", "main", "team=growth", "◐ in progress"]);
+    says(&first, &["1 of 3 rounds completed", "every 500 ms"]);
     let color = "return getComputedStyle(document.querySelector('tbody .status')).color";
-    assert_ne!(
-        browser.run(color).await,
-        browser.run("return getComputedStyle(document.body).color").await
-    );
+    let of_body = "return getComputedStyle(document.body).color";
+    assert_ne!(browser.run(color).await, browser.run(of_body).await);
     assert_eq!(browser.text("#shown").await, "40 of 40 shown");
 
     // A hostile name is a name.
@@ -85,17 +92,10 @@ async fn it_shows_filters_and_refreshes_itself_without_a_reload() {
 
     // Filter by typing: name, key, status, label.
     browser.type_into("#filter", "REMINDER 4").await;
-    browser
-        .becomes(
-            SEEN,
-            json!(["reminder 4", "reminder 14", "reminder 24", "reminder 34", "reminder 40"]),
-        )
-        .await;
+    browser.becomes(SEEN, reminders([4, 14, 24, 34, 40])).await;
     assert_eq!(browser.text("#shown").await, "5 of 40 shown");
-    assert_eq!(
-        browser.run("return location.search").await,
-        json!("?filter=REMINDER%204")
-    );
+    let search = "return location.search";
+    assert_eq!(browser.run(search).await, json!("?filter=REMINDER%204"));
 
     // A changed status comes by itself, on top, and neither filter, scroll position nor page are lost.
     browser
@@ -105,38 +105,25 @@ async fn it_shows_filters_and_refreshes_itself_without_a_reload() {
     let text = format!("return document.querySelector('{}').dataset.status", row(24));
     browser.becomes(&text, json!("execution_exception")).await;
     let changed = browser.text(&row(24)).await;
-    assert!(
-        changed.contains("✕ execution exception") && changed.contains("→"),
-        "{changed}"
-    );
-    browser
-        .becomes(
-            SEEN,
-            json!(["reminder 24", "reminder 4", "reminder 14", "reminder 34", "reminder 40"]),
-        )
-        .await;
+    says(&changed, &["✕ execution exception", "→"]);
+    browser.becomes(SEEN, reminders([24, 4, 14, 34, 40])).await;
     assert_eq!(browser.run("return window.marker").await, json!("still here"));
     assert_eq!(browser.run("return scrollY").await, json!(120));
-    assert_eq!(
-        browser.run("return document.getElementById('filter').value").await,
-        json!("REMINDER 4")
-    );
-    assert_eq!(
-        browser.run("return document.title").await,
-        json!("(1) LAAFFIC redial exporter")
-    );
+    let filter = "return document.getElementById('filter').value";
+    assert_eq!(browser.run(filter).await, json!("REMINDER 4"));
+    let title = browser.run("return document.title").await;
+    assert_eq!(title, json!("(1) LAAFFIC redial exporter"));
 
     // The counts above are filters too.
     browser
         .run("document.querySelector('#summary .execution_exception a').click()")
         .await;
-    browser.becomes(SEEN, json!(["reminder 24"])).await;
+    browser.becomes(SEEN, reminders([24])).await;
     // And such an address shows the same again, with all flows there to be shown.
     open(&browser, &world, "?filter=execution_exception").await;
-    browser
-        .becomes("return document.getElementById('shown').value", json!("1 of 40 shown"))
-        .await;
-    assert_eq!(browser.run(SEEN).await, json!(["reminder 24"]));
+    let shown = "return document.getElementById('shown').value";
+    browser.becomes(shown, json!("1 of 40 shown")).await;
+    assert_eq!(browser.run(SEEN).await, reminders([24]));
     browser.run("document.getElementById('filter').value = ''").await;
     browser.type_into("#filter", "main/").await;
     browser.becomes(SEEN, json!([])).await;
@@ -154,8 +141,7 @@ async fn it_shows_filters_and_refreshes_itself_without_a_reload() {
     browser.run(&look(false)).await;
     browser.becomes(&text, json!("completed")).await;
 
-    let said = browser.console().await;
-    assert!(said.is_empty(), "{said:#?}");
+    says_nothing(&browser).await;
 }
 
 #[tokio::test]
@@ -167,12 +153,8 @@ async fn it_says_so_when_the_exporter_does_not_answer() {
     assert_eq!(browser.run(lost).await, json!(false));
     world.exporter.process.kill();
     browser.becomes(lost, json!(true)).await;
-    assert!(
-        browser
-            .text("#lost")
-            .await
-            .starts_with("The exporter does not answer (")
-    );
+    let told = browser.text("#lost").await;
+    assert!(told.starts_with("The exporter does not answer ("), "{told}");
     let mut again = exporter(["--web.listen-address", &world.exporter.address.to_string()]);
     again.current_dir(world.exporter.folder.path());
     world.exporter.process = Process::start(again);
@@ -187,9 +169,8 @@ async fn it_says_so_when_the_exporter_does_not_answer() {
 async fn without_scripts_it_shows_and_filters_as_well() {
     let world = watching(&names(40)).await;
     let browser = Browser::start().await;
-    browser
-        .devtools("Emulation.setScriptExecutionDisabled", json!({"value": true}))
-        .await;
+    let disabled = json!({"value": true});
+    browser.devtools("Emulation.setScriptExecutionDisabled", disabled).await;
     open(&browser, &world, "").await;
     assert_eq!(browser.run(SEEN).await.as_array().map(Vec::len), Some(40));
     // The key that sends a form. Only a form writes a space as a plus: the script does not.
@@ -197,10 +178,7 @@ async fn without_scripts_it_shows_and_filters_as_well() {
     browser
         .becomes("return location.search", json!("?filter=reminder+4"))
         .await;
-    assert_eq!(
-        browser.run(SEEN).await,
-        json!(["reminder 4", "reminder 14", "reminder 24", "reminder 34", "reminder 40"])
-    );
+    assert_eq!(browser.run(SEEN).await, reminders([4, 14, 24, 34, 40]));
 }
 
 #[tokio::test]
@@ -228,8 +206,7 @@ async fn it_fits_a_phone_and_is_dark_where_that_is_wished_for() {
                        && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))";
         assert_eq!(browser.run(outside).await, json!([]), "{width}");
     }
-    let said = browser.console().await;
-    assert!(said.is_empty(), "{said:#?}");
+    says_nothing(&browser).await;
 }
 
 #[tokio::test]
@@ -239,25 +216,15 @@ async fn two_thousand_flows_can_be_filtered_and_refreshed() {
     open(&browser, &world, "").await;
     assert_eq!(browser.run(SEEN).await.as_array().map(Vec::len), Some(2000));
     browser.type_into("#filter", "reminder 1999").await;
-    browser.becomes(SEEN, json!(["reminder 1999"])).await;
+    browser.becomes(SEEN, reminders([1999])).await;
     let took = "const input = document.getElementById('filter'), start = performance.now(); input.value = 'reminder 200'; \
                 input.dispatchEvent(new Event('input')); document.body.offsetHeight; return performance.now() - start";
     let milliseconds = browser.run(took).await.as_f64().unwrap();
     assert!(milliseconds < 1000.0, "{milliseconds}");
-    browser
-        .becomes(SEEN, json!(["reminder 200", "reminder 1200", "reminder 2000"]))
-        .await;
-    let now = browser.text("#now").await;
-    browser
-        .becomes(
-            &format!("return document.getElementById('now').innerText !== {}", json!(now)),
-            Value::Bool(true),
-        )
-        .await;
-    assert_eq!(
-        browser.run(SEEN).await,
-        json!(["reminder 200", "reminder 1200", "reminder 2000"])
-    );
-    let said = browser.console().await;
-    assert!(said.is_empty(), "{said:#?}");
+    browser.becomes(SEEN, reminders([200, 1200, 2000])).await;
+    let now = json!(browser.text("#now").await);
+    let later = format!("return document.getElementById('now').innerText !== {now}");
+    browser.becomes(&later, json!(true)).await;
+    assert_eq!(browser.run(SEEN).await, reminders([200, 1200, 2000]));
+    says_nothing(&browser).await;
 }

@@ -63,24 +63,13 @@ fn world() -> (World, Polling) {
 /// Polls begun so far: every request that is neither a retry nor a further page begins one.
 fn polls(world: &World, scrape: &Samples) -> u64 {
     let others = scrape.sum("laaffic_api_retries_total") + world.wire.pages.load(Ordering::Relaxed) as f64;
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count of requests"
-    )]
-    let polls = (scrape.sum("laaffic_api_requests_total") - others) as u64;
-    polls
+    (scrape.sum("laaffic_api_requests_total") - others) as u64
 }
 
 /// Requests that the exporter counted, and those that the vendor saw or that were refused before it.
 fn counted(world: &World) -> (u64, u64) {
     let vendor = world.vendor.counts();
     let upstream = vendor.requests - u64::from(vendor.in_flight) + world.wire.refused.load(Ordering::Relaxed);
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count of requests"
-    )]
     let exporter = world.scrape().sum("laaffic_api_requests_total") as u64;
     (exporter, upstream)
 }

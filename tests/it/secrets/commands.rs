@@ -11,22 +11,43 @@ use crate::exporter;
 /// Every how manyth broken configuration is also checked: a reload has seen them all.
 const SOME: usize = 6;
 
-/// Runs a command, which must end with this code.
-async fn keep(outlets: &mut Outlets, folder: &Folder, arguments: &[&str], code: i32) {
-    let mut command = exporter(["--log.level=debug", "--config.file=config.yaml"]);
-    command.args(arguments);
-    let ended = run(with_secrets(command, folder)).await;
-    let what = arguments.join(" ");
-    assert_eq!(ended.code, Some(code), "{what}: {ended:?}");
-    outlets.add(what, format!("{}{}", ended.stdout, ended.stderr));
+/// A terminal in a folder with all files, and what was seen in it so far.
+struct Terminal {
+    world: Fixture,
+    folder: Folder,
+    outlets: Outlets,
+}
+
+impl Terminal {
+    async fn open() -> Self {
+        let world = Fixture::start().await;
+        Self {
+            folder: world.folder(),
+            world,
+            outlets: Outlets::default(),
+        }
+    }
+
+    /// Runs a command, which must end with this code.
+    async fn run(&mut self, arguments: &[&str], code: i32) {
+        let mut command = exporter(["--log.level=debug", "--config.file=config.yaml"]);
+        command.args(arguments);
+        let ended = run(with_secrets(command, &self.folder)).await;
+        let what = arguments.join(" ");
+        assert_eq!(ended.code, Some(code), "{what}: {ended:?}");
+        self.outlets.add(what, format!("{}{}", ended.stdout, ended.stderr));
+    }
+
+    /// Nothing that was seen holds a secret.
+    fn close(self) {
+        self.outlets.hold_none_of(&self.world.needles);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_command_tells_a_secret() {
-    let world = Fixture::start().await;
-    let folder = world.folder();
-    let echo = world.echo.to_string();
-    let mut outlets = Outlets::default();
+    let mut terminal = Terminal::open().await;
+    let echo = terminal.world.echo.to_string();
     for (arguments, code) in [
         (&["--version"][..], 0),
         (&["--help"], 0),
@@ -63,38 +84,30 @@ async fn no_command_tells_a_secret() {
         ),
         (&["healthcheck", "--http.config.file=none.yaml"], 1),
     ] {
-        keep(&mut outlets, &folder, arguments, code).await;
+        terminal.run(arguments, code).await;
     }
     for words in ["inline", "good; accounts: ", "-22", "407"] {
-        assert!(outlets.say(words), "{words}");
+        assert!(terminal.outlets.say(words), "{words}");
     }
-    outlets.hold_none_of(&world.needles);
+    terminal.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_broken_file_is_told_with_a_secret() {
-    let world = Fixture::start().await;
-    let folder = world.folder();
-    let mut outlets = Outlets::default();
+    let mut terminal = Terminal::open().await;
     // The key file that holds another secret is none that a check without a network looks into.
-    for (what, content) in broken(&world.config())
-        .into_iter()
-        .step_by(SOME)
-        .filter(|(what, _)| !what.contains("another secret"))
-    {
-        folder.write("config.yaml", content);
-        keep(
-            &mut outlets,
-            &folder,
-            &["--config.check", "--web.telemetry-path", "/metrics"],
-            1,
-        )
-        .await;
-        outlets.add("the kind of mistake", what.replace(MARK, ""));
+    let good = terminal.world.config();
+    let forms = broken(&good).into_iter().step_by(SOME);
+    for (what, content) in forms.filter(|(what, _)| !what.contains("another secret")) {
+        terminal.folder.write("config.yaml", content);
+        let check = ["--config.check", "--web.telemetry-path", "/metrics"];
+        terminal.run(&check, 1).await;
+        terminal.outlets.add("the kind of mistake", what.replace(MARK, ""));
     }
-    folder.write("config.yaml", world.config());
+    terminal.folder.write("config.yaml", good);
 
-    let good = world.web_config();
+    let [one, two] = ["one", "two"].map(marked);
+    let good = terminal.world.web_config();
     let (_, hash) = good.split_once(&format!("{USER}: ")).unwrap();
     let hash = hash.trim_end().trim_end_matches('}').trim_end();
     for wrong in [
@@ -107,29 +120,16 @@ async fn no_broken_file_is_told_with_a_secret() {
         format!("basic_auth_users:\n\tal: {hash}"),
         format!("basic_auth_users:\n  al: {hash}\n  al: {hash}"),
         format!("basic_auth_users: {{ al: {} }}", marked("password")),
-        format!(
-            "basic_auth_users: {{ al: '{}', be: !x {} }}",
-            marked("one"),
-            marked("two")
-        ),
+        format!("basic_auth_users: {{ al: '{one}', be: !x {two} }}"),
         format!("basic_auth_users: {{ al: *{MARK}x }}"),
         format!("rate_limit: {{ burst: {} }}", marked("burst")),
         format!("tls_server_config: {}", marked("key")),
-        format!(
-            "tls_server_config: {{ cert: {}, key: {} }}",
-            marked("cert"),
-            marked("key")
-        ),
+        format!("tls_server_config: {{ cert: {one}, key: {two} }}"),
         "tls_server_config: { cert_file: server.crt, key_file: secret }".to_owned(),
     ] {
-        folder.write("broken.yaml", wrong);
-        keep(
-            &mut outlets,
-            &folder,
-            &["--config.check", "--web.config.file=broken.yaml"],
-            1,
-        )
-        .await;
+        terminal.folder.write("broken.yaml", wrong);
+        let check = ["--config.check", "--web.config.file=broken.yaml"];
+        terminal.run(&check, 1).await;
     }
 
     let secret = marked("password");
@@ -145,43 +145,29 @@ async fn no_broken_file_is_told_with_a_secret() {
         "tls_config: { ca_file: secret }".to_owned(),
         "tls_config: { key_file: secret, cert_file: client.crt }".to_owned(),
     ] {
-        folder.write("broken.yaml", wrong);
-        keep(
-            &mut outlets,
-            &folder,
-            &[
-                "healthcheck",
-                "--web.config.file=web.yaml",
-                "--http.config.file=broken.yaml",
-            ],
-            1,
-        )
-        .await;
+        terminal.folder.write("broken.yaml", wrong);
+        let files = ["--web.config.file=web.yaml", "--http.config.file=broken.yaml"];
+        terminal.run(&["healthcheck", files[0], files[1]], 1).await;
     }
-    outlets.hold_none_of(&world.needles);
+    terminal.close();
 }
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_used_is_not_told() {
-    let world = Fixture::start().await;
-    let folder = world.folder();
-    let mut outlets = Outlets::default();
-    for (name, value) in [
-        ("PLANTED_KEY", format!("{} {}", marked("one"), marked("two"))),
-        ("PLANTED_SECRET", format!("{}\n{}", marked("one"), marked("two"))),
-    ] {
-        let mut command = with_secrets(exporter(["--config.check", "--config.file=config.yaml"]), &folder);
+    let mut terminal = Terminal::open().await;
+    let [one, two] = ["one", "two"].map(marked);
+    let (spaced, broken) = (format!("{one} {two}"), format!("{one}\n{two}"));
+    for (name, value) in [("PLANTED_KEY", &spaced), ("PLANTED_SECRET", &broken)] {
+        let check = exporter(["--config.check", "--config.file=config.yaml"]);
+        let mut command = with_secrets(check, &terminal.folder);
         command.env(name, value);
         let ended = run(command).await;
         assert_eq!(ended.code, Some(1), "{ended:?}");
-        outlets.add(name, ended.stderr);
+        terminal.outlets.add(name, ended.stderr);
     }
-    for (name, content) in [
-        ("key", format!("{} {}", marked("one"), marked("two"))),
-        ("secret", format!("{}\n{}", marked("one"), marked("two"))),
-    ] {
-        folder.write(name, content);
-        keep(&mut outlets, &folder, &["check"], 1).await;
+    for (name, content) in [("key", &spaced), ("secret", &broken)] {
+        terminal.folder.write(name, content);
+        terminal.run(&["check"], 1).await;
     }
-    outlets.hold_none_of(&world.needles);
+    terminal.close();
 }

@@ -63,12 +63,10 @@ async fn answer(State(heard): State<Heard>, headers: HeaderMap, body: Bytes) -> 
         Some(10) => ([("content-encoding", "gzip")], all).into_response(),
         Some(11) => axum::Json(json!({key: key, "msg": all})).into_response(),
         Some(12) => (StatusCode::UNAUTHORIZED, [("www-authenticate", key)], all.clone()).into_response(),
-        _ => (
-            StatusCode::PROXY_AUTHENTICATION_REQUIRED,
-            [("proxy-authenticate", key)],
-            all.clone(),
-        )
-            .into_response(),
+        _ => {
+            let headers = [("proxy-authenticate", key)];
+            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, headers, all.clone()).into_response()
+        }
     }
 }
 

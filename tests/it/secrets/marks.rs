@@ -1,7 +1,7 @@
 //! The secrets, each with a mark in it, and the search for them in what the program lets out.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -87,6 +87,12 @@ impl Outlets {
         let (from, text) = (from.into(), text.into());
         assert!(!text.is_empty(), "{from} let nothing out");
         self.0.insert(text, from);
+    }
+
+    /// What Rust prints of a value, in one line and in many.
+    pub(crate) fn print(&mut self, value: &impl Debug) {
+        self.add("a value in one line", format!("{value:?}"));
+        self.add("a value in many lines", format!("{value:#?}"));
     }
 
     /// Everything of others.

@@ -1,6 +1,5 @@
 //! What Rust prints of the types that hold a secret, in case one of them ever gets into a message.
 
-use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +16,6 @@ use super::broken::broken;
 use super::fixture::{Fixture, credentials};
 use super::marks::Outlets;
 
-fn print(outlets: &mut Outlets, value: &impl Debug) {
-    outlets.add("a value in one line", format!("{value:?}"));
-    outlets.add("a value in many lines", format!("{value:#?}"));
-}
-
 fn load(path: &Path) -> Result<Config, LoadError> {
     let (key, secret) = credentials("environment");
     config::load(path, &|name| match name {
@@ -35,62 +29,46 @@ fn load(path: &Path) -> Result<Config, LoadError> {
 async fn no_type_prints_the_secret_it_holds() {
     let world = Fixture::start().await;
     let folder = world.folder();
-    let path = folder.path().join("config.yaml");
+    let path = folder.file("config.yaml");
     let clock: SharedClock = Arc::new(SystemClock);
     let mut outlets = Outlets::default();
 
     let config = load(&path).unwrap();
     for account in &config.accounts {
-        print(&mut outlets, account);
-        print(&mut outlets, &account.http_client);
+        outlets.print(account);
+        outlets.print(&account.http_client);
         for source in [&account.api_key, &account.api_secret] {
-            print(&mut outlets, source);
-            print(
-                &mut outlets,
-                &SecretReader::new(source.clone(), SecretUse::Signature).unwrap(),
-            );
+            outlets.print(source);
+            outlets.print(&SecretReader::new(source.clone(), SecretUse::Signature).unwrap());
         }
         let reader = |source: &config::SecretSource| SecretReader::new(source.clone(), SecretUse::Header).unwrap();
         let credentials = Credentials {
             api_key: reader(&account.api_key),
             api_secret: reader(&account.api_secret),
         };
-        print(&mut outlets, &credentials);
+        outlets.print(&credentials);
         let patience = Duration::from_secs(1);
         let network = Network::new(&account.base_url, &account.http_client, patience, 1).unwrap();
-        print(&mut outlets, &network);
-        let client = Client::new(
-            &account.base_url,
-            credentials,
-            Arc::new(network),
-            patience,
-            Arc::clone(&clock),
-        );
-        print(&mut outlets, &client);
+        outlets.print(&network);
+        let (network, clock) = (Arc::new(network), Arc::clone(&clock));
+        outlets.print(&Client::new(&account.base_url, credentials, network, patience, clock));
     }
-    print(&mut outlets, &config);
-    outlets.add(
-        "the configuration for people",
-        config::show(&config, |_| Vec::new()).unwrap(),
-    );
-    print(&mut outlets, &Plan::new(config, &clock, &poll::over_network).unwrap());
+    outlets.print(&config);
+    let shown = config::show(&config, |_| Vec::new()).unwrap();
+    outlets.add("the configuration for people", shown);
+    outlets.print(&Plan::new(config, &clock, &poll::over_network).unwrap());
 
-    let live = LiveWebConfig::open(&folder.path().join("web.yaml")).unwrap();
-    print(&mut outlets, &live);
-    print(&mut outlets, &live.current());
-    print(&mut outlets, &live.current().config.users);
+    let live = LiveWebConfig::open(&folder.file("web.yaml")).unwrap();
+    outlets.print(&live);
+    outlets.print(&live.current());
+    outlets.print(&live.current().config.users);
     let web_config = world.web_config();
-    let hash = web_config
-        .split_whitespace()
-        .find(|word| word.starts_with("$2"))
-        .unwrap();
-    print(&mut outlets, &hash.parse::<PasswordHash>().unwrap());
-    print(
-        &mut outlets,
-        &HttpConfig::load(&folder.path().join("http.yaml")).unwrap(),
-    );
-    print(&mut outlets, &world.simulator);
-    print(&mut outlets, world.simulator.vendor());
+    let mut words = web_config.split_whitespace();
+    let hash: PasswordHash = words.find(|word| word.starts_with("$2")).unwrap().parse().unwrap();
+    outlets.print(&hash);
+    outlets.print(&HttpConfig::load(&folder.file("http.yaml")).unwrap());
+    outlets.print(&world.simulator);
+    outlets.print(world.simulator.vendor());
 
     let reloads = Reloads {
         file: ConfigFile::new(&path),
@@ -100,18 +78,15 @@ async fn no_type_prints_the_secret_it_holds() {
     let options = WebOptions {
         telemetry_path: "/metrics".parse().unwrap(),
         max_requests: 1,
-        config_file: Some(folder.path().join("web.yaml")),
+        config_file: Some(folder.file("web.yaml")),
     };
-    print(
-        &mut outlets,
-        &App::new(load(&path).unwrap(), Some(reloads), &options, clock).unwrap(),
-    );
+    outlets.print(&App::new(load(&path).unwrap(), Some(reloads), &options, clock).unwrap());
 
     for (_, content) in broken(&world.config()) {
         // Only what the network would find out is not refused here.
         if let Err(error) = config::parse_bytes(&content, &path, &|_| Some("x".to_owned())) {
             outlets.add("a refusal", error.to_string());
-            print(&mut outlets, &error);
+            outlets.print(&error);
         }
     }
     outlets.hold_none_of(&world.needles);

@@ -87,20 +87,6 @@ pub struct Process {
     stderr: Stream,
 }
 
-impl Ended {
-    /// What stderr says beside the log, which is there too.
-    pub fn errors(&self) -> Vec<&str> {
-        self.stderr.lines().filter(|line| !line.starts_with("ts=")).collect()
-    }
-
-    /// Refused, with a single line that says all this.
-    #[track_caller]
-    pub fn is_refused_with(&self, words: &[&str]) {
-        assert_eq!((self.code, &*self.stdout), (Some(1), ""), "{self:?}");
-        is_one_line(&self.errors().join("\n"), words);
-    }
-}
-
 /// What a process has written so far.
 struct Stream {
     text: Arc<Mutex<String>>,
@@ -116,6 +102,20 @@ pub struct Ended {
     pub stdout: String,
     /// All that it has written besides: the log, and errors.
     pub stderr: String,
+}
+
+impl Ended {
+    /// What stderr says beside the log, which is there too.
+    pub fn errors(&self) -> Vec<&str> {
+        self.stderr.lines().filter(|line| !line.starts_with("ts=")).collect()
+    }
+
+    /// Refused, with a single line that says all this.
+    #[track_caller]
+    pub fn is_refused_with(&self, words: &[&str]) {
+        assert_eq!((self.code, &*self.stdout), (Some(1), ""), "{self:?}");
+        is_one_line(&self.errors().join("\n"), words);
+    }
 }
 
 impl Process {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use laaffic_exporter::simulator::{Scope, Trouble};
 
+use testkit::assertions::within;
 use testkit::world::{MINUTE, Setup, World, code, still};
 
 fn two_accounts() -> World {
@@ -101,10 +102,7 @@ async fn an_account_of_rarely_polled_flows_is_probed_every_minute_all_the_same()
     refuse(&world, Some(Trouble::always(code(-2))));
     world.pass(MINUTE * 5).await;
     let requests = world.vendor.account_counts("main").unwrap().requests;
-    assert!(
-        (8..=10).contains(&requests),
-        "5 flows at the start, then a probe a minute: {requests}"
-    );
+    within("5 flows at the start, then a probe a minute", requests, 8..=10);
     refuse(&world, None);
     world.pass(MINUTE).await;
     assert_eq!(world.scrape().account("api_blocked"), Some(0.0));

@@ -2,6 +2,7 @@
 
 use laaffic_exporter::simulator::{Flow, FlowState, Manner, Shape};
 
+use testkit::assertions::within;
 use testkit::world::{MINUTE, Setup, World};
 
 fn paged(nodes: usize, page_size: u32, ignores_current: bool) -> World {
@@ -53,13 +54,10 @@ async fn a_server_that_repeats_itself_is_asked_once_an_hour() {
     assert_eq!(completed_nodes(&world), Some(10.0));
     assert_eq!(world.scrape().flow("nodes_truncated", 12), Some(1.0));
     let polls = world.arrivals("main", 12).len();
-    assert!(
-        (59..=61).contains(&polls),
-        "one poll a minute and one further page: {polls}"
-    );
+    within("one poll a minute and one further page", polls, 59..=61);
     world.pass(MINUTE * 60).await;
     let polls = world.arrivals("main", 12).len();
-    assert!((120..=122).contains(&polls), "{polls}");
+    within("polls and one more further page", polls, 120..=122);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use laaffic_exporter::poll::Probed;
 use laaffic_exporter::simulator::{Fault, Trouble};
 use tokio::time::Instant;
 
+use testkit::assertions::within;
 use testkit::world::{MINUTE, Samples, Setup, World, code, everywhere, still};
 
 const TIMEOUT: Duration = Duration::from_secs(9);
@@ -44,11 +45,8 @@ async fn a_flow_that_is_not_configured_is_shown_as_if_it_were() {
     assert_eq!(samples.flow("status_code", 15), Some(1.0));
     assert_eq!(samples.flow("up", 15), Some(1.0));
     assert_eq!(samples.sum("laaffic_redial_flow_nodes"), 3.0);
-    assert_eq!(
-        samples.sum("laaffic_redial_flows"),
-        0.0,
-        "nothing of the account as a whole"
-    );
+    // Nothing of the account as a whole.
+    assert_eq!(samples.sum("laaffic_redial_flows"), 0.0);
     assert_eq!(world.arrivals("main", 15).len(), before + 1);
     assert_eq!(world.scrape().flow("up", 15), None, "a probe tracks nothing");
     assert!(world.scrape().requests("success") > 0.0);
@@ -71,13 +69,8 @@ async fn a_failure_is_told_with_its_reason() {
     assert_eq!(samples.get("laaffic_probe_success"), Some(0.0));
     assert_eq!(samples.error(99).as_deref(), Some("parameter_exception"));
     assert_eq!(samples.flow("up", 99), Some(0.0));
-    assert!(
-        world
-            .prober
-            .probe("nobody", KeyId::new(1).unwrap(), TIMEOUT)
-            .await
-            .is_err()
-    );
+    let nobody = world.prober.probe("nobody", KeyId::new(1).unwrap(), TIMEOUT);
+    assert!(nobody.await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,11 +81,7 @@ async fn nobody_waits_longer_than_he_will() {
     let (probed, samples) = probe(&world, 7).await;
     assert!(!probed.success);
     assert_eq!(samples.error(7).as_deref(), Some("timeout"));
-    assert!(
-        started.elapsed() <= TIMEOUT + Duration::from_millis(2),
-        "{:?}",
-        started.elapsed()
-    );
+    within("answer", started.elapsed(), ..=TIMEOUT + Duration::from_millis(2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,14 +93,9 @@ async fn probes_go_through_the_accounts_limits() {
     let answers = futures_util::future::join_all(probes).await;
     let sent = world.vendor.account_counts("main").unwrap().requests - before;
     let seconds = started.elapsed().as_secs_f64();
-    assert!(
-        sent as f64 <= seconds + 2.0,
-        "{sent} requests in {seconds} s at 1 a second"
-    );
-    assert!(
-        answers.iter().any(|(probed, _)| !probed.success),
-        "30 probes do not fit into 9 s"
-    );
+    within("requests at 1 a second", sent as f64, ..=seconds + 2.0);
+    // 30 probes do not fit into 9 s.
+    assert!(answers.iter().any(|(probed, _)| !probed.success));
     assert!(answers.iter().filter(|(probed, _)| probed.success).count() >= 7);
 }
 

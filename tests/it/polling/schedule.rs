@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use laaffic_exporter::simulator::{Fault, Trouble};
-use testkit::world::{MINUTE, Setup, World, code, everywhere, gaps, still, with_status};
+use testkit::assertions::within;
+use testkit::world::{MINUTE, Setup, World, code, every_minute, everywhere, gaps, still, with_status};
 
 #[tokio::test(start_paused = true)]
 async fn every_flow_is_polled_at_once_and_then_on_its_interval() {
@@ -11,27 +12,14 @@ async fn every_flow_is_polled_at_once_and_then_on_its_interval() {
     world.pass(MINUTE * 20).await;
     for key_id in 1..=20 {
         let arrivals = world.arrivals("main", key_id);
-        assert!(
-            arrivals[0] < Duration::from_secs(1),
-            "flow {key_id} first at {:?}",
-            arrivals[0]
-        );
+        within("first poll", arrivals[0], ..Duration::from_secs(1));
         let gaps = gaps(&arrivals);
-        assert!(
-            gaps[0] >= MINUTE / 2 && gaps[0] < MINUTE * 3 / 2,
-            "flow {key_id}: {:?}",
-            gaps[0]
-        );
-        assert!(
-            gaps[1..]
-                .iter()
-                .all(|gap| gap.abs_diff(MINUTE) < Duration::from_millis(5)),
-            "flow {key_id}: {gaps:?}"
-        );
+        within("first gap", gaps[0], MINUTE / 2..MINUTE * 3 / 2);
+        every_minute(key_id, &gaps[1..]);
     }
     // 20 flows once, then 20 a minute: phases are spread, so no minute differs.
     let counts = world.vendor.account_counts("main").unwrap();
-    assert!((400..=420).contains(&counts.requests), "{}", counts.requests);
+    within("requests", counts.requests, 400..=420);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,17 +50,10 @@ async fn intervals_stretch_evenly_where_the_rate_does_not_suffice() {
     for key_id in 1..=360 {
         assert_eq!(scrape.flow("poll_interval_seconds", key_id), Some(180.0));
         let gaps = gaps(&world.arrivals("main", key_id));
-        assert!(
-            gaps.len() >= 17,
-            "flow {key_id} was polled {} times in an hour",
-            gaps.len() + 1
-        );
+        within("gaps in an hour", gaps.len(), 17..);
         longest = longest.max(*gaps.iter().max().unwrap());
     }
-    assert!(
-        longest <= MINUTE * 6,
-        "a flow waited {longest:?}, more than two effective intervals"
-    );
+    within("longest of all, in two effective intervals", longest, ..=MINUTE * 6);
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,10 +100,6 @@ async fn no_more_requests_at_once_than_allowed_and_polls_of_a_flow_never_overlap
         let counts = world.vendor.flow_counts("main", key_id).unwrap();
         assert_eq!(counts.max_concurrent, 1);
         // Three at once, 4 s each: 0.75 a second shared by twelve, oldest due first, so all get the same.
-        assert!(
-            (17..=20).contains(&counts.requests),
-            "flow {key_id}: {} polls",
-            counts.requests
-        );
+        within("polls of a flow", counts.requests, 17..=20);
     }
 }

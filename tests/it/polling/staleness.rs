@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use laaffic_exporter::simulator::{FlowState, Trouble};
+use laaffic_exporter::simulator::{Fault, FlowState, Trouble};
 
 use testkit::world::{MINUTE, Setup, World, code, everywhere, still};
 
@@ -24,18 +24,14 @@ async fn state_stays_until_it_is_stale_and_comes_back_with_the_next_success() {
     let scrape = world.scrape();
     assert_eq!(scrape.flow("up", 12), Some(0.0));
     assert_eq!(scrape.error(12).as_deref(), Some("parameter_exception"));
-    assert!(
-        STATE.iter().all(|family| scrape.flow(family, 12).is_some()),
-        "known state stays"
-    );
+    // Known state stays.
+    assert!(STATE.iter().all(|family| scrape.flow(family, 12).is_some()));
     let last_success = scrape.flow("last_success_timestamp_seconds", 12);
 
     world.pass(MINUTE * 5).await;
     let scrape = world.scrape();
-    assert!(
-        STATE.iter().all(|family| scrape.flow(family, 12).is_none()),
-        "stale state is gone"
-    );
+    // Stale state is gone.
+    assert!(STATE.iter().all(|family| scrape.flow(family, 12).is_none()));
     assert_eq!(scrape.sum("laaffic_redial_flow_status"), 0.0);
     assert_eq!(scrape.sum("laaffic_redial_flow_info"), 1.0);
     assert_eq!(scrape.flow("up", 12), Some(0.0));
@@ -78,10 +74,7 @@ async fn before_the_first_success_nothing_is_claimed() {
 #[tokio::test(start_paused = true)]
 async fn a_scrape_waits_for_nothing() {
     let world = World::start(vec![Setup::new("main", vec![still(12)])]);
-    everywhere(
-        &world,
-        Trouble::always(laaffic_exporter::simulator::Fault::NeverAnswers),
-    );
+    everywhere(&world, Trouble::always(Fault::NeverAnswers));
     world.pass(Duration::from_secs(1)).await;
     // No await in it: whatever the upstream does, a scrape reads what is there.
     assert_eq!(world.scrape().flow("up", 12), Some(0.0));

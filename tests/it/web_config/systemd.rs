@@ -30,7 +30,8 @@ fn hears(socket: &UnixDatagram) -> String {
 async fn it_says_when_it_is_ready_that_it_is_well_and_that_it_stops() {
     let mut command = exporter(["demo", "--web.listen-address=127.0.0.1:0"]);
     command.env("WATCHDOG_USEC", "1000000").env_remove("WATCHDOG_PID");
-    let (program, socket) = start_heard(&Folder::new(), command);
+    let folder = Folder::new();
+    let (program, socket) = start_heard(&folder, command);
     let mut heard = vec![hears(&socket), hears(&socket), hears(&socket)];
     // The first sign of health may come before the start is said to be done: both begin at once.
     heard.sort();

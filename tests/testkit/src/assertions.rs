@@ -1,4 +1,13 @@
-//! Assertions about texts, which show the text when they fail.
+//! Assertions about texts and numbers, which show them when they fail.
+
+use std::fmt::Debug;
+use std::ops::RangeBounds;
+
+/// A number or a time in this range.
+#[track_caller]
+pub fn within<T: PartialOrd + Debug>(what: &str, value: T, range: impl RangeBounds<T> + Debug) {
+    assert!(range.contains(&value), "{what}: {value:?} is not in {range:?}");
+}
 
 /// Each of these words is in the text.
 #[track_caller]

@@ -242,6 +242,13 @@ pub fn gaps(times: &[Duration]) -> Vec<Duration> {
     times.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
+/// A flow that is asked for every minute, give or take a few milliseconds.
+#[track_caller]
+pub fn every_minute(key_id: u64, gaps: &[Duration]) {
+    let on_time = |gap: &Duration| gap.abs_diff(MINUTE) < Duration::from_millis(5);
+    assert!(gaps.iter().all(on_time), "flow {key_id}: {gaps:?}");
+}
+
 /// The samples of one scrape.
 #[derive(Debug)]
 pub struct Samples(HashMap<String, f64>);

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use laaffic_exporter::clock::Clock;
 use laaffic_exporter::simulator::{Account, Flow, FlowState, Manner, Settings, Simulator};
-use md5::{Digest, Md5};
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use serde_json::Value;
+use testkit::vendor;
 use tokio::net::TcpListener;
 
 /// The moment of the vendor's published example.
@@ -54,25 +54,19 @@ pub(crate) async fn start(settings: Settings) -> Simulator {
     Simulator::start(listener, settings, Arc::new(StoppedClock(PUBLISHED + 5))).unwrap()
 }
 
+/// As any client: what is packed is unpacked, and only a test gives up.
 pub(crate) fn client() -> Client {
     // Which provider is there first does not matter, only that one is: no TLS is spoken here.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-}
-
-fn post(client: &Client, simulator: &Simulator) -> RequestBuilder {
-    client
-        .post(format!("{}/voice/recallFlow/queryDetail", simulator.url()))
-        .header("Content-Type", "application/json;charset=UTF-8")
+    let client = Client::builder().no_proxy().redirect(redirect::Policy::none());
+    client.build().unwrap()
 }
 
 /// The published example, down to the signature.
 pub(crate) fn published(client: &Client, simulator: &Simulator) -> RequestBuilder {
-    post(client, simulator)
+    client
+        .post(format!("{}/voice/recallFlow/queryDetail", simulator.url()))
+        .header("Content-Type", "application/json;charset=UTF-8")
         .header("Sign", "05d7a50893e22a5c4bb3216ae3396c7c")
         .header("Timestamp", "1630468800")
         .header("Api-Key", "bDqJFiq9")
@@ -80,13 +74,7 @@ pub(crate) fn published(client: &Client, simulator: &Simulator) -> RequestBuilde
 }
 
 pub(crate) fn signed(client: &Client, simulator: &Simulator, timestamp: u64, body: &Value) -> RequestBuilder {
-    let digest = Md5::digest(format!("bDqJFiq97bz1lzh9{timestamp}"));
-    let sign: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
-    post(client, simulator)
-        .header("sign", sign)
-        .header("timestamp", timestamp.to_string())
-        .header("api-key", "bDqJFiq9")
-        .body(body.to_string())
+    vendor::signed(client, simulator, ("bDqJFiq9", "7bz1lzh9"), timestamp, body)
 }
 
 /// The JSON of an answer as the vendor sends it.

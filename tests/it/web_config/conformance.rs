@@ -65,7 +65,7 @@ fn every_file_of_the_toolkit_is_taken_or_refused_as_it_should_be() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| end == "yml" || end == "yaml") {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            folder.write(&name, &fs::read_to_string(&path).unwrap());
+            folder.write(&name, fs::read_to_string(&path).unwrap());
             unknown.insert(name);
         }
     }

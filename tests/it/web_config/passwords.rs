@@ -20,6 +20,13 @@ fn users(cost: u32) -> String {
     )
 }
 
+/// A server with this web-config file, and a client.
+async fn world(text: &str) -> (WebServer, Client) {
+    let server = WebServer::with(text).await;
+    let client = server.client();
+    (server, client)
+}
+
 async fn ask(world: &WebServer, client: &Client, user: &str, password: &str) -> StatusCode {
     let request = client.get(world.url("/metrics")).basic_auth(user, Some(password));
     request.send().await.unwrap().status()
@@ -27,16 +34,20 @@ async fn ask(world: &WebServer, client: &Client, user: &str, password: &str) -> 
 
 #[tokio::test]
 async fn every_path_and_method_wants_a_password() {
-    let world = WebServer::with(&users(4)).await;
-    let client = world.client();
+    let (server, client) = world(&users(4)).await;
     for path in PATHS {
         for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS"] {
-            let request = client.request(method.parse().unwrap(), world.url(path));
+            let request = client.request(method.parse().unwrap(), server.url(path));
             let response = request.send().await.unwrap();
             assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
             assert_eq!(response.headers()["www-authenticate"], "Basic");
         }
     }
+    let saying = async |authorization: &str| {
+        let request = client.get(server.url("/"));
+        let answer = request.header("authorization", authorization.as_bytes()).send().await;
+        answer.unwrap().status()
+    };
     for authorization in [
         "",
         "Basic",
@@ -46,25 +57,14 @@ async fn every_path_and_method_wants_a_password() {
         "Bearer YWxpY2U6YWxpY2UxMjM=",
         "basic \u{e4}",
     ] {
-        let request = client
-            .get(world.url("/"))
-            .header("authorization", authorization.as_bytes());
-        assert_eq!(
-            request.send().await.unwrap().status(),
-            StatusCode::UNAUTHORIZED,
-            "{authorization}"
-        );
+        assert_eq!(saying(authorization).await, StatusCode::UNAUTHORIZED, "{authorization}");
     }
-    let request = client
-        .get(world.url("/"))
-        .header("authorization", "bASIC YWxpY2U6YWxpY2UxMjM=");
-    assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(saying("bASIC YWxpY2U6YWxpY2UxMjM=").await, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn only_the_users_own_password_is_right() {
-    let world = WebServer::with(&users(4)).await;
-    let client = world.client();
+    let (server, client) = world(&users(4)).await;
     for (user, password, wanted) in [
         ("alice", "alice123", StatusCode::OK),
         ("alice", "alice1234", StatusCode::UNAUTHORIZED),
@@ -78,36 +78,31 @@ async fn only_the_users_own_password_is_right() {
         ("carol", ":", StatusCode::UNAUTHORIZED),
     ] {
         for _ in 0..2 {
-            assert_eq!(ask(&world, &client, user, password).await, wanted, "{user}:{password}");
+            assert_eq!(ask(&server, &client, user, password).await, wanted, "{user}:{password}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_and_fifty_right_and_wrong_at_once_get_what_they_should() {
-    let world = WebServer::with(&users(10)).await;
-    let client = world.client();
-    let right = (0..150).map(|_| ask(&world, &client, "alice", "alice123"));
-    let wrong = (0..150).map(|_| ask(&world, &client, "alice", "alice1234"));
+    let (server, client) = world(&users(10)).await;
+    let right = (0..150).map(|_| ask(&server, &client, "alice", "alice123"));
+    let wrong = (0..150).map(|_| ask(&server, &client, "alice", "alice1234"));
     let (right, wrong) = tokio::join!(join_all(right), join_all(wrong));
-    assert!(right.iter().all(|status| *status == StatusCode::OK), "{right:?}");
-    assert!(
-        wrong.iter().all(|status| *status == StatusCode::UNAUTHORIZED),
-        "{wrong:?}"
-    );
+    assert_eq!(right, [StatusCode::OK; 150]);
+    assert_eq!(wrong, [StatusCode::UNAUTHORIZED; 150]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_wrong_passwords_leaves_the_right_one_answering() {
-    let world = WebServer::with(&users(10)).await;
-    let client = world.client();
-    assert_eq!(ask(&world, &client, "alice", "alice123").await, StatusCode::OK);
-    let flood = async |number: usize| ask(&world, &client, "alice", &number.to_string()).await;
+    let (server, client) = world(&users(10)).await;
+    assert_eq!(ask(&server, &client, "alice", "alice123").await, StatusCode::OK);
+    let flood = async |number: usize| ask(&server, &client, "alice", &number.to_string()).await;
     let honest = async {
         let mut slowest = Duration::ZERO;
         for _ in 0..50 {
             let start = Instant::now();
-            assert_eq!(ask(&world, &client, "alice", "alice123").await, StatusCode::OK);
+            assert_eq!(ask(&server, &client, "alice", "alice123").await, StatusCode::OK);
             slowest = slowest.max(start.elapsed());
         }
         slowest
@@ -118,22 +113,19 @@ async fn a_flood_of_wrong_passwords_leaves_the_right_one_answering() {
     assert!(wrong.iter().all(refused), "{wrong:?}");
     assert!(wrong.contains(&StatusCode::SERVICE_UNAVAILABLE), "the queue has an end");
     // And more wrong ones than are remembered do not push the right one out.
-    assert_eq!(ask(&world, &client, "alice", "alice123").await, StatusCode::OK);
+    assert_eq!(ask(&server, &client, "alice", "alice123").await, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
-    let world = WebServer::with(&users(11)).await;
-    let client = world.client();
-    ask(&world, &client, "alice", "alice123").await;
+    let (server, client) = world(&users(11)).await;
+    ask(&server, &client, "alice", "alice123").await;
     let mut took = [Duration::ZERO; 2];
     for round in 0..5 {
         for (user, took) in ["alice", "nobody"].iter().zip(&mut took) {
             let start = Instant::now();
-            assert_eq!(
-                ask(&world, &client, user, &format!("x{round}")).await,
-                StatusCode::UNAUTHORIZED
-            );
+            let answer = ask(&server, &client, user, &format!("x{round}")).await;
+            assert_eq!(answer, StatusCode::UNAUTHORIZED);
             *took += start.elapsed();
         }
     }
@@ -146,11 +138,10 @@ async fn the_headers_are_on_every_answer() {
     let headers = "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n    X-XSS-Protection: 1\n    \
                    X-Content-Type-Options: nosniff\n    Strict-Transport-Security: max-age=1\n    \
                    Content-Security-Policy: \"default-src 'none'\"\n";
-    let world = WebServer::with(&format!("{headers}{}", users(4))).await;
-    let client = world.client();
+    let (server, client) = world(&format!("{headers}{}", users(4))).await;
     for path in PATHS {
         for password in ["alice123", "wrong"] {
-            let request = client.get(world.url(path)).basic_auth("alice", Some(password));
+            let request = client.get(server.url(path)).basic_auth("alice", Some(password));
             let response = request.send().await.unwrap();
             for (name, value) in [
                 ("x-frame-options", "sameorigin"),
@@ -167,25 +158,20 @@ async fn the_headers_are_on_every_answer() {
 
 #[tokio::test]
 async fn the_rate_limit_comes_before_the_password() {
-    let world = WebServer::with(&format!("rate_limit: {{interval: 1h, burst: 3}}\n{}", users(4))).await;
-    let client = world.client();
+    let (server, client) = world(&format!("rate_limit: {{interval: 1h, burst: 3}}\n{}", users(4))).await;
     let mut got = Vec::new();
     for _ in 0..5 {
-        got.push(world.status(&client).await.unwrap().as_u16());
+        got.push(server.status(&client).await.unwrap().as_u16());
     }
     assert_eq!(got, [401, 401, 401, 429, 429]);
-    assert_eq!(
-        ask(&world, &client, "alice", "alice123").await,
-        StatusCode::TOO_MANY_REQUESTS
-    );
+    let right = ask(&server, &client, "alice", "alice123").await;
+    assert_eq!(right, StatusCode::TOO_MANY_REQUESTS);
 
-    let world = WebServer::with("rate_limit: {interval: 1s, burst: 0}").await;
-    let client = world.client();
-    let at_once = join_all((0..10).map(|_| world.status(&client))).await;
+    let (server, client) = world("rate_limit: {interval: 1s, burst: 0}").await;
+    let at_once = join_all((0..10).map(|_| server.status(&client))).await;
     assert!(at_once.contains(&Some(StatusCode::TOO_MANY_REQUESTS)) && at_once.contains(&Some(StatusCode::OK)));
-    eventually(async || world.lets_in(&client).await).await;
-    let world = WebServer::with("rate_limit: {interval: 0, burst: 0}").await;
-    let client = world.client();
-    let at_once = join_all((0..10).map(|_| world.status(&client))).await;
-    assert!(at_once.iter().all(|status| *status == Some(StatusCode::OK)));
+    eventually(async || server.lets_in(&client).await).await;
+    let (server, client) = world("rate_limit: {interval: 0, burst: 0}").await;
+    let at_once = join_all((0..10).map(|_| server.status(&client))).await;
+    assert_eq!(at_once, [Some(StatusCode::OK); 10]);
 }

@@ -32,10 +32,10 @@ async fn new_users_count_and_old_ones_do_not() {
         request.send().await.unwrap().status()
     };
     assert_eq!(ask("alice", "one").await, StatusCode::OK);
-    world.folder.write("web.yaml", &users("alice", "two"));
+    world.folder.write("web.yaml", users("alice", "two"));
     eventually(async || ask("alice", "two").await == StatusCode::OK).await;
     assert_eq!(ask("alice", "one").await, StatusCode::UNAUTHORIZED);
-    world.folder.write("web.yaml", &users("bob", "two"));
+    world.folder.write("web.yaml", users("bob", "two"));
     eventually(async || ask("bob", "two").await == StatusCode::OK).await;
     assert_eq!(ask("alice", "two").await, StatusCode::UNAUTHORIZED);
     world.folder.write("web.yaml", "");

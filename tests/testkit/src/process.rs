@@ -70,7 +70,9 @@ pub fn in_a_process_of_its_own<'v>(test: &str, variables: impl IntoIterator<Item
         .args(["--exact", test, "--nocapture"])
         .env(ALONE, "1")
         .envs(variables);
-    let output = command.output().unwrap();
+    // Whatever it takes, those that measure time beside it go first.
+    let script = "command -v nice >/dev/null && exec nice -n 19 \"$0\" \"$@\"; exec \"$0\" \"$@\"";
+    let output = by_shell(script, &command).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && told.contains("1 passed"),

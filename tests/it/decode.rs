@@ -32,7 +32,7 @@ struct Said {
 
 /// How it is said.
 #[derive(Debug, Clone, Copy)]
-struct Manner {
+struct Dialect {
     numbers_as_text: bool,
     nulls: bool,
     status_reason: bool,
@@ -54,8 +54,8 @@ fn said() -> impl Strategy<Value = Said> {
     })
 }
 
-fn manner() -> impl Strategy<Value = Manner> {
-    any::<[bool; 4]>().prop_map(|[numbers_as_text, nulls, status_reason, extras]| Manner {
+fn dialect() -> impl Strategy<Value = Dialect> {
+    any::<[bool; 4]>().prop_map(|[numbers_as_text, nulls, status_reason, extras]| Dialect {
         numbers_as_text,
         nulls,
         status_reason,
@@ -63,7 +63,7 @@ fn manner() -> impl Strategy<Value = Manner> {
     })
 }
 
-impl Manner {
+impl Dialect {
     fn number(self, number: i64) -> Value {
         if self.numbers_as_text {
             json!(number.to_string())
@@ -93,17 +93,17 @@ impl Manner {
     }
 }
 
-fn encode(said: &Said, manner: Manner) -> Vec<u8> {
+fn encode(said: &Said, dialect: Dialect) -> Vec<u8> {
     let flow = FLOW.into_iter().zip(said.flow);
     let paging = PAGING.into_iter().zip(said.paging);
     let node = |[key_id, status]: &[Option<i64>; 2]| {
-        Value::Object(manner.object([("keyId", *key_id), ("nodeStatus", *status), ("taskId", Some(5))]))
+        Value::Object(dialect.object([("keyId", *key_id), ("nodeStatus", *status), ("taskId", Some(5))]))
     };
     let nodes: Vec<_> = said.nodes.iter().map(node).collect();
     let mut data = match said.shape {
-        Shape::Documented => manner.object(flow),
-        Shape::Records => manner.object(paging),
-        Shape::Merged => manner.object(flow.chain(paging)),
+        Shape::Documented => dialect.object(flow),
+        Shape::Records => dialect.object(paging),
+        Shape::Merged => dialect.object(flow.chain(paging)),
     };
     let list = if matches!(said.shape, Shape::Records) {
         "records"
@@ -111,13 +111,13 @@ fn encode(said: &Said, manner: Manner) -> Vec<u8> {
         "nodeList"
     };
     data.insert(list.to_owned(), Value::Array(nodes));
-    let (code, words) = if manner.status_reason {
+    let (code, words) = if dialect.status_reason {
         ("status", "reason")
     } else {
         ("code", "msg")
     };
     let mut envelope = Map::new();
-    envelope.insert(code.to_owned(), manner.number(0));
+    envelope.insert(code.to_owned(), dialect.number(0));
     envelope.insert(words.to_owned(), json!("success"));
     envelope.insert("data".to_owned(), Value::Object(data));
     serde_json::to_vec(&envelope).unwrap_or_default()
@@ -148,15 +148,15 @@ fn expected(said: &Said) -> FlowPage {
 
 proptest! {
     #[test]
-    fn what_is_written_in_a_documented_shape_is_read_back(said in said(), manner in manner()) {
-        let decoded = decode(&encode(&said, manner));
+    fn what_is_written_in_a_documented_shape_is_read_back(said in said(), dialect in dialect()) {
+        let decoded = decode(&encode(&said, dialect));
         prop_assert_eq!(decoded.ok(), Some(expected(&said)));
     }
 
     #[test]
-    fn a_code_other_than_0_is_read_in_both_envelopes(code in any::<i64>().prop_filter("0 is success", |code| *code != 0), manner in manner()) {
-        let name = if manner.status_reason { "status" } else { "code" };
-        let body = json!({ name: manner.number(code), "data": null }).to_string();
+    fn a_code_other_than_0_is_read_in_both_envelopes(code in any::<i64>().prop_filter("0 is success", |code| *code != 0), dialect in dialect()) {
+        let name = if dialect.status_reason { "status" } else { "code" };
+        let body = json!({ name: dialect.number(code), "data": null }).to_string();
         let read = match decode(body.as_bytes()) {
             Err(Error::Code(read)) => Some(read.0),
             _ => None,
@@ -172,12 +172,12 @@ proptest! {
     #[test]
     fn no_damage_to_a_good_answer_can_panic_or_be_quoted(
         said in said(),
-        manner in manner(),
+        dialect in dialect(),
         place in any::<prop::sample::Index>(),
         damage in prop::collection::vec(any::<u8>(), 0..8),
         removed in 0_usize..40,
     ) {
-        let mut body = encode(&said, manner);
+        let mut body = encode(&said, dialect);
         let start = place.index(body.len());
         let end = (start + removed).min(body.len());
         body.splice(start..end, damage);

@@ -4,15 +4,13 @@ use laaffic_exporter::simulator::Flow;
 use reqwest::Method;
 use testkit::answer::Answer;
 use testkit::assertions::says;
-use testkit::process::Process;
 use testkit::vendor;
 use testkit::wait::wait_for;
 use testkit::watching::{Watching, config};
-use testkit::world::Samples;
 
 use crate::exporter;
 
-/// The exporter, watching some of the vendor's flows 1 to 100.
+/// The exporter, watching some of the vendor's flows 1 to 100; at first, those up to 10.
 struct Live(Watching);
 
 fn flows(from: u64, to: u64) -> impl Iterator<Item = String> {
@@ -27,23 +25,15 @@ impl Live {
         world
     }
 
-    fn process(&self) -> &Process {
-        &self.0.exporter.process
-    }
-
     fn configure(&self, from: u64, to: u64) {
         let text = config(&self.0.simulator, &self.0.account, "", flows(from, to));
         self.0.exporter.folder.write("config.yaml", text);
     }
 
-    async fn samples(&self) -> Samples {
-        Samples::of_text(&self.0.exporter.metrics().await)
-    }
-
     /// Waits until so many flows are up.
     async fn shows(&self, flows: usize) {
         wait_for("all flows to be up", async || {
-            let samples = self.samples().await;
+            let samples = self.0.exporter.samples().await;
             let up: Vec<_> = samples.of("laaffic_redial_flow_up").map(|(_, up)| up).collect();
             if up == vec![1.0; flows] { Ok(()) } else { Err(up) }
         })
@@ -52,6 +42,11 @@ impl Live {
 
     async fn reload(&self) -> Answer {
         self.0.exporter.ask(Method::POST, "/-/reload").await
+    }
+
+    /// A series without labels.
+    async fn sample(&self, name: &str) -> f64 {
+        self.0.exporter.samples().await.get(name).unwrap()
     }
 }
 
@@ -71,15 +66,15 @@ async fn a_request_reloads_and_a_refused_configuration_leaves_the_old_one() {
     assert_eq!(answer.status, 500);
     for reason in ["config.yaml:2:3: global.poll_intervall", "config.yaml:3:11: accounts"] {
         says(answer.text(), &[reason]);
-        world.process().logs(reason).await;
+        world.0.exporter.process.logs(reason).await;
     }
     world.shows(15).await;
-    assert_eq!(world.samples().await.get(SUCCESSFUL), Some(0.0));
+    assert_eq!(world.sample(SUCCESSFUL).await, 0.0);
 
     world.configure(1, 5);
     assert_eq!(world.reload().await.status, 200);
     world.shows(5).await;
-    assert_eq!(world.samples().await.get(SUCCESSFUL), Some(1.0));
+    assert_eq!(world.sample(SUCCESSFUL).await, 1.0);
     assert_eq!(world.0.exporter.get("/-/reload").await.status, 405);
 }
 
@@ -90,7 +85,7 @@ async fn requests_are_refused_where_lifecycle_is_off_and_sighup_works_all_the_sa
     let answer = world.reload().await;
     assert_eq!(answer.status, 403);
     says(answer.text(), &["--web.enable-lifecycle"]);
-    world.process().signal("HUP");
+    world.0.exporter.process.signal("HUP");
     world.shows(30).await;
 }
 
@@ -113,11 +108,11 @@ async fn a_thousand_reloads_under_scrapes_leak_nothing() {
     };
     let scrape_rounds = async || {
         loop {
-            assert!(world.samples().await.of("laaffic_redial_flow_up").count() > 0);
+            assert!(world.0.exporter.samples().await.of("laaffic_redial_flow_up").count() > 0);
         }
     };
     let cost = async || {
-        let samples = world.samples().await;
+        let samples = world.0.exporter.samples().await;
         ["open_fds", "threads", "resident_memory_bytes"].map(|name| samples.get(&format!("process_{name}")).unwrap())
     };
     let under_scrapes = async |rounds| {

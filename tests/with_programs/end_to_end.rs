@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Command;
 
+use exporter_toolkit::exposition::Format;
 use laaffic_exporter::metrics::catalogue::all;
 use laaffic_exporter::simulator::{DemoFlow, demo_accounts};
 use reqwest::Method;
@@ -78,16 +79,10 @@ async fn both_formats_are_what_they_say(exporter: SocketAddr, classic: SocketAdd
         ask(Method::GET, address, "/metrics", &accept).await.unwrap()
     };
     let openmetrics = scrape(exporter).await;
-    assert_eq!(
-        openmetrics.header("content-type"),
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    );
+    assert_eq!(openmetrics.header("content-type"), Format::OpenMetrics.content_type());
     assert!(openmetrics.text().ends_with("\n# EOF\n"));
     let classic = scrape(classic).await;
-    assert_eq!(
-        classic.header("content-type"),
-        "text/plain; version=0.0.4; charset=utf-8"
-    );
+    assert_eq!(classic.header("content-type"), Format::Classic.content_type());
     says_nothing_of(classic.text(), &["# EOF"]);
 }
 

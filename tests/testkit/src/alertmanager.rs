@@ -1,4 +1,6 @@
 //! A real Alertmanager as a child process, and a web server where the pager and the ticket system would be.
+//!
+//! Needs the program `prometheus-alertmanager`. What the [`Receiver`] was told it keeps, so that a test can say what nobody was told.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

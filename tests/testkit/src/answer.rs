@@ -1,4 +1,6 @@
 //! Asking over HTTP, and what is answered.
+//!
+//! One [`Answer`], whether it came over a socket or from a router within the process; as it came, so that a test sees what a scraper gets.
 
 use std::fmt::Display;
 use std::net::SocketAddr;

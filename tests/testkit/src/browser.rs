@@ -1,4 +1,6 @@
 //! A headless Chromium, driven by chromedriver over WebDriver (W3C): just what the tests say.
+//!
+//! Needs the programs `chromium` and `chromedriver`. Each [`Browser`] has an empty profile of its own, and is gone with it.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,4 +1,6 @@
 //! Certificates, made for one test and signed by authorities of its own.
+//!
+//! As PEM, which is what files hold; in the form that a TLS library wants, on request.
 
 use std::net::IpAddr;
 

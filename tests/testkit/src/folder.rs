@@ -1,4 +1,6 @@
 //! A temporary folder for what is configured by file.
+//!
+//! Files are replaced as careful tools do it, and nobody else may read them: the program would warn of that.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,6 @@
 //! A real web server in front of the exporter, by which every client asks for the classic text format.
+//!
+//! Needs the program `nginx`.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};

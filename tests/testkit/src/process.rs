@@ -1,4 +1,6 @@
 //! Programs as child processes that do not outlive their test.
+//!
+//! What a [`Process`] writes is kept: a test waits for a line of it, asserts on all of it, and shows the last of it when it fails.
 
 use std::env;
 use std::ffi::OsStr;

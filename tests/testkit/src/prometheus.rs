@@ -1,4 +1,6 @@
 //! A real Prometheus as a child process, and its HTTP API.
+//!
+//! Needs the program `prometheus`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

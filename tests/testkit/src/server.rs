@@ -1,4 +1,6 @@
-//! A server with a web-config file in a folder of its own, and clients for it.
+//! A server with a web-config file, within the process, and clients for it.
+//!
+//! A [`WebFolder`] has the file and what it names; what is written there the running server sees.
 
 use std::fs;
 use std::net::SocketAddr;

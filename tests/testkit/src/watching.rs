@@ -1,4 +1,6 @@
 //! The exporter as a process: on any configuration, or watching a played vendor of one account.
+//!
+//! Which program that is, and with which flags, the test says: only the tests of its own package are told where it lies.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -10,6 +12,7 @@ use crate::answer::{self, Answer, ask, ready};
 use crate::folder::Folder;
 use crate::process::Process;
 use crate::vendor::play;
+use crate::world::Samples;
 
 /// A running exporter, in a folder with its files.
 pub struct Exporter {
@@ -55,6 +58,11 @@ impl Exporter {
     /// What it tells Prometheus.
     pub async fn metrics(&self) -> String {
         self.get("/metrics").await.text().to_owned()
+    }
+
+    /// The same as series and values.
+    pub async fn samples(&self) -> Samples {
+        Samples::of_text(&self.metrics().await)
     }
 }
 

@@ -1,4 +1,7 @@
-//! The exporter's inside (poller, store, metrics) between a played vendor and a clock that only tests move: nothing waits but timers.
+//! The exporter's inside (poller, store, metrics) between a played vendor and a clock that only tests move.
+//!
+//! A test says which accounts there are ([`Setup`]), lets time pass ([`World::pass`]), which takes none, gives the vendor trouble
+//! ([`everywhere`]), and looks at a scrape ([`World::scrape`]) and at what the vendor saw.
 
 use std::collections::HashMap;
 use std::sync::Arc;

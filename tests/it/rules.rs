@@ -1,0 +1,181 @@
+//! The alert rules, the runbooks and the examples around them fit together. What the rules do is tested by `promtool` (`tests/rules/`)
+//! and by a real Prometheus (`tests/with_programs/alerting/`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_yaml::Value;
+use testkit::assertions::says;
+
+/// The alerts, whose names routes and runbooks rely on, and how urgent they are: `critical` pages somebody, `warning` is a ticket.
+const ALERTS: [(&str, &str); 16] = [
+    ("LaafficAccountBlocked", "critical"),
+    ("LaafficApiErrors", "warning"),
+    ("LaafficApiSlow", "warning"),
+    ("LaafficClockSkew", "warning"),
+    ("LaafficExporterAbsent", "critical"),
+    ("LaafficExporterCrashLooping", "warning"),
+    ("LaafficExporterDown", "critical"),
+    ("LaafficExporterFdsLow", "warning"),
+    ("LaafficExporterOverBudget", "warning"),
+    ("LaafficExporterReloadFailed", "warning"),
+    ("LaafficRedialFlowExecutionException", "critical"),
+    ("LaafficRedialFlowNotRefreshed", "warning"),
+    ("LaafficRedialFlowOverdue", "warning"),
+    ("LaafficRedialFlowPendingTooLong", "warning"),
+    ("LaafficRedialFlowRejected", "warning"),
+    ("LaafficRedialNodeExecutionException", "warning"),
+];
+
+fn yaml(path: impl AsRef<Path>) -> Value {
+    serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The elements of a list; none where there is none.
+fn sequence(value: &Value) -> &[Value] {
+    value.as_sequence().map_or(&[], Vec::as_slice)
+}
+
+/// The rules of a file, in order.
+fn rules(path: &str) -> Vec<Value> {
+    let file = yaml(path);
+    let groups = sequence(&file["groups"]);
+    groups
+        .iter()
+        .flat_map(|group| sequence(&group["rules"]))
+        .cloned()
+        .collect()
+}
+
+fn alerts() -> BTreeMap<String, Value> {
+    let rules = rules("deploy/prometheus/rules/laaffic-alerts.yml");
+    let count = rules.len();
+    let by_name: BTreeMap<_, _> = rules
+        .into_iter()
+        .map(|rule| (rule["alert"].as_str().unwrap().to_owned(), rule))
+        .collect();
+    assert_eq!(by_name.len(), count, "an alert is there twice");
+    by_name
+}
+
+#[test]
+fn the_alerts_have_the_names_and_severities_that_others_rely_on() {
+    let alerts = alerts();
+    let found: Vec<_> = alerts
+        .iter()
+        .map(|(name, rule)| (name.as_str(), rule["labels"]["severity"].as_str().unwrap()))
+        .collect();
+    assert_eq!(found, ALERTS);
+}
+
+#[test]
+fn every_alert_says_what_it_is_what_to_do_and_where_to_read_on() {
+    for (name, rule) in alerts() {
+        let annotation = |key: &str| rule["annotations"][key].as_str().unwrap_or_default().to_owned();
+        assert!(annotation("summary").len() > 20, "{name}");
+        assert!(annotation("description").len() > 80, "{name}");
+        let runbook = format!("/docs/runbooks/{name}.md");
+        assert!(annotation("runbook_url").ends_with(&runbook), "{name}");
+        assert!(rule["for"].as_str().is_some(), "{name} fires at the first glimpse");
+        // Those about a flow say which, and lead to its dashboard.
+        if name.starts_with("LaafficRedial") {
+            let text = annotation("summary") + &annotation("description");
+            says(&text, &["$labels.name", "$labels.key_id"]);
+            says(&text, &["laaffic-exporter query", "/d/laaffic-redial-flow?"]);
+        }
+    }
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_a_unit_test_and_no_runbook_is_left_over() {
+    let pages: BTreeSet<_> = fs::read_dir("docs/runbooks")
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name != "README")
+        .collect();
+    assert_eq!(pages, ALERTS.map(|(name, _)| name.to_owned()).into());
+    let index = fs::read_to_string("docs/runbooks/README.md").unwrap();
+    let mut tested = BTreeSet::new();
+    for file in fs::read_dir("tests/rules").unwrap() {
+        let file = yaml(file.unwrap().path());
+        let cases = sequence(&file["tests"])
+            .iter()
+            .flat_map(|test| sequence(&test["alert_rule_test"]));
+        for case in cases {
+            let fires = !sequence(&case["exp_alerts"]).is_empty();
+            tested.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
+        }
+    }
+    for (name, severity) in ALERTS {
+        let page = fs::read_to_string(format!("docs/runbooks/{name}.md")).unwrap();
+        says(&page, &["## Meaning", "## Impact", "## Diagnosis", "## Cure"]);
+        let link = format!("({name}.md)");
+        let mut lines = index.lines().filter(|line| line.contains(severity));
+        assert!(
+            lines.any(|line| line.contains(&link)),
+            "docs/runbooks/README.md lacks {name}"
+        );
+        for fires in [true, false] {
+            let key = (name.to_owned(), fires);
+            assert!(
+                tested.contains(&key),
+                "no unit test of an alert and whether it fires: {key:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn routes_and_inhibitions_name_alerts_that_exist() {
+    let text = fs::read_to_string("deploy/alertmanager/alertmanager.yml").unwrap();
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+    for word in words.filter(|word| word.starts_with("Laaffic")) {
+        let known = ALERTS.iter().any(|(name, _)| *name == word);
+        // A pattern names the beginning that some have in common.
+        let group = ALERTS.iter().filter(|(name, _)| name.starts_with(word)).count() > 1;
+        assert!(known || group, "alertmanager.yml speaks of {word}");
+    }
+}
+
+#[test]
+fn what_compose_starts_together_fits_together() {
+    let compose = yaml("deploy/compose/compose.yaml");
+    let services = compose["services"].as_mapping().unwrap();
+    let names: BTreeSet<_> = services.keys().map(|name| name.as_str().unwrap()).collect();
+    let expected = ["laaffic-exporter", "prometheus", "alertmanager", "grafana"];
+    assert_eq!(names, expected.into());
+    let folder = Path::new("deploy/compose");
+    let mut inside = BTreeMap::new();
+    for service in services.values() {
+        for volume in sequence(&service["volumes"]) {
+            let [host, path, _] = volume.as_str().unwrap().split(':').collect::<Vec<_>>()[..] else {
+                panic!("{volume:?}")
+            };
+            assert!(folder.join(host).is_dir(), "{host}");
+            inside.insert(path.to_owned(), host.to_owned());
+        }
+        // A version that others have tried, not whatever is the newest on that day.
+        if let Some(image) = service["image"].as_str() {
+            let tag = image.rsplit_once(':').map(|(_, tag)| tag);
+            assert!(tag.is_some_and(|tag| tag.contains('.')), "{image}");
+        }
+    }
+    assert!(folder.join("Dockerfile").is_file());
+    assert!(Path::new("deploy/prometheus/prometheus.yml").is_file() && inside.contains_key("/etc/prometheus"));
+    assert!(Path::new("deploy/alertmanager/alertmanager.yml").is_file() && inside.contains_key("/etc/alertmanager"));
+
+    let prometheus = yaml("deploy/prometheus/prometheus.yml");
+    assert_eq!(prometheus["scrape_configs"][0]["job_name"], "laaffic-exporter");
+    for file in prometheus["rule_files"].as_sequence().unwrap() {
+        let pattern = file.as_str().unwrap();
+        // Where they are both on a host and in the container.
+        assert!(pattern.starts_with("rules/"), "{pattern}");
+    }
+    let provider = &yaml("grafana/provisioning/dashboards/laaffic.yaml")["providers"][0];
+    assert!(inside.contains_key(provider["options"]["path"].as_str().unwrap()));
+    let source = &yaml("grafana/provisioning/datasources/prometheus.yaml")["datasources"][0];
+    assert_eq!(source["type"], "prometheus");
+    assert_eq!(source["url"], "http://localhost:9090");
+}

@@ -1,0 +1,129 @@
+//! The systemd units: the program knows what they tell it. What systemd says of them is in `tests/with_programs/service.rs`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use clap::{CommandFactory as _, Parser as _};
+use laaffic_exporter::cli::Cli;
+use testkit::folder::Folder;
+
+const FOLDER: &str = "deploy/systemd";
+
+const FILES: [&str; 3] = [
+    "laaffic-exporter.service",
+    "laaffic-exporter.socket",
+    "laaffic-exporter.service.d/socket.conf",
+];
+
+fn unit(name: &str) -> String {
+    fs::read_to_string(Path::new(FOLDER).join(name)).unwrap()
+}
+
+/// What stands behind `key=`, each time.
+fn values<'u>(unit: &'u str, key: &str) -> Vec<&'u str> {
+    let lines = unit.lines().filter_map(|line| line.split_once('='));
+    lines
+        .filter(|(found, _)| *found == key)
+        .map(|(_, value)| value)
+        .collect()
+}
+
+#[test]
+fn the_service_starts_the_program_as_it_wants_to_be_started() {
+    let service = unit("laaffic-exporter.service");
+    let [command] = values(&service, "ExecStart")[..] else {
+        panic!("not one ExecStart: {service}");
+    };
+    let cli = Cli::try_parse_from(command.split_whitespace()).unwrap();
+    assert_eq!(cli.export.config.file, Path::new("/etc/laaffic-exporter/config.yaml"));
+    assert!(cli.command.is_none());
+    // As the credentials that the comment speaks of.
+    for credential in ["api_key", "api_secret"] {
+        assert!(service.contains(&format!(
+            "\nLoadCredential={credential}:/etc/laaffic-exporter/{credential}\n"
+        )));
+        assert!(service.contains(&format!(
+            "{credential}_file: /run/credentials/laaffic-exporter.service/{credential}\n"
+        )));
+    }
+}
+
+#[test]
+fn the_socket_opens_the_programs_own_port_and_the_service_is_told_to_take_it() {
+    let cli = Cli::parse_from(["laaffic-exporter"]);
+    let port = cli.export.serve.listen.addresses[0].port().to_string();
+    assert_eq!(
+        values(&unit("laaffic-exporter.socket"), "ListenStream"),
+        [port.as_str()]
+    );
+    let known: BTreeSet<String> = Cli::command()
+        .get_arguments()
+        .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
+        .collect();
+    let drop_in = unit("laaffic-exporter.service.d/socket.conf");
+    let [variable] = values(&drop_in, "Environment")[..] else {
+        panic!("not one Environment: {drop_in}");
+    };
+    let (name, value) = variable.split_once('=').unwrap();
+    assert_eq!((known.contains(name), value), (true, "true"), "{name}");
+}
+
+/// The commands in a unit's header.
+fn commands(name: &str) -> String {
+    let unit = unit(name);
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("#   "));
+    lines
+        .filter(|line| !line.starts_with(' '))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn the_commands_in_the_headers_can_be_pasted_into_a_shell() {
+    let folder = Folder::new();
+    let here = |name: &str| folder.file(name);
+    for name in ["laaffic-exporter", "config.yaml", "api_key", "api_secret"] {
+        fs::write(here(name), name).unwrap();
+    }
+    for name in [
+        "root/usr/local/bin",
+        "root/etc/systemd/system",
+        "laaffic-exporter.service.d",
+    ] {
+        fs::create_dir_all(here(name)).unwrap();
+    }
+    for name in FILES {
+        fs::write(here(name), unit(name)).unwrap();
+    }
+    for name in &FILES[..2] {
+        let script = commands(name)
+            .replace(" /", &format!(" {}/root/", folder.path().display()))
+            .replace("systemctl ", "echo ");
+        let ended = Command::new("sh")
+            .args(["-eu", "-c", &script])
+            .current_dir(folder.path())
+            .output();
+        let ended = ended.unwrap();
+        assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+        let told = String::from_utf8(ended.stdout).unwrap();
+        assert!(
+            told.starts_with("daemon-reload\n") && told.contains("enable --now laaffic-exporter"),
+            "{told}"
+        );
+    }
+    for (name, mode) in [
+        ("usr/local/bin/laaffic-exporter", 0o755),
+        ("etc/laaffic-exporter/config.yaml", 0o644),
+        ("etc/laaffic-exporter/api_key", 0o600),
+        ("etc/laaffic-exporter/api_secret", 0o600),
+    ] {
+        let metadata = fs::metadata(here("root").join(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
+    }
+    for name in FILES {
+        assert!(here("root/etc/systemd/system").join(name).exists(), "{name}");
+    }
+}

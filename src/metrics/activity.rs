@@ -25,7 +25,7 @@ use crate::build_info;
 
 use crate::model::{AccountName, ApiCode, Endpoint, Outcome};
 
-/// How many distinct codes of an account become label values; more would let the upstream make series without end.
+/// How many distinct codes of an account become label values; more would let the vendor make series without end.
 const MAX_CODES: usize = 32;
 
 /// Upper bounds of the duration buckets in seconds: from a healthy answer nearby (10 ms) past the default timeout (10 s).

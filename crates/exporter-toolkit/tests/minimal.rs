@@ -1,4 +1,5 @@
 //! The example of the README, run as a program: it serves what it says, and stops when it is told to.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

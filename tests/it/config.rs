@@ -7,6 +7,8 @@ use std::time::Duration;
 use laaffic_exporter::config::{self, Config, LoadError, SecretReader, SecretSource, SecretUse};
 use laaffic_exporter::model::FlowInfo;
 use proptest::prelude::*;
+use testkit::assertions::says_nothing_of;
+use testkit::folder::Folder;
 
 const FOLDER: &str = "tests/fixtures/config";
 /// What every secret that must not be told is called in the fixtures.
@@ -70,11 +72,7 @@ fn every_bad_file_is_refused_in_these_words() {
         let told = error.to_string().replace(&format!("{FOLDER}/"), "");
         let expected = fs::read_to_string(path.with_extension("txt")).unwrap();
         assert_eq!(told.trim_end(), expected.trim_end(), "{}:\n{told}\n", path.display());
-        assert!(
-            !format!("{error}{error:?}").contains(PLANTED),
-            "{} tells a secret",
-            path.display()
-        );
+        says_nothing_of(&format!("{error}{error:?}"), &[PLANTED]);
     }
 }
 
@@ -92,21 +90,15 @@ fn a_missing_file_is_one_problem() {
 #[test]
 fn problems_can_be_told_one_by_one() {
     let error = config::parse("accounts: []\nglobals: {}\n", Path::new("config.yaml"), &env).unwrap_err();
-    let told: Vec<_> = error
-        .problems()
-        .iter()
-        .map(|problem| {
-            let at = problem.position().unwrap();
-            (at.line, at.column, problem.path(), problem.message())
-        })
-        .collect();
-    assert_eq!(
-        told,
-        [
-            (1, 11, "accounts", "the list is empty; write at least one account"),
-            (2, 1, "globals", "unknown key; did you mean global?"),
-        ]
-    );
+    let told = error.problems().iter().map(|problem| {
+        let at = problem.position().unwrap();
+        (at.line, at.column, problem.path(), problem.message())
+    });
+    let expected = [
+        (1, 11, "accounts", "the list is empty; write at least one account"),
+        (2, 1, "globals", "unknown key; did you mean global?"),
+    ];
+    assert_eq!(Vec::from_iter(told), expected);
     assert_eq!(error.file(), Path::new("config.yaml"));
 }
 
@@ -135,10 +127,8 @@ fn what_is_given_is_taken() {
     let account = &config.accounts[0];
     assert_eq!(&*account.name, "quotes \" and \\ and\nlines");
     assert_eq!(account.base_url.as_str(), "http://127.0.0.1:8080/v3");
-    assert_eq!(
-        account.api_key,
-        SecretSource::File("tests/fixtures/config/secret.txt".into())
-    );
+    let file = SecretSource::File("tests/fixtures/config/secret.txt".into());
+    assert_eq!(account.api_key, file);
     assert_eq!(secret(&account.api_key), "from-the-file");
     assert_eq!(secret(&account.api_secret), "from-the-environment");
     assert_eq!(account.settings.rate_limit.get(), 0.5);
@@ -147,10 +137,9 @@ fn what_is_given_is_taken() {
     assert_eq!(proxy.expose(), "socks5://user:hunter2@proxy:1080");
     let certificate = Some(PathBuf::from("tests/fixtures/config/certificate.txt"));
     let tls = &account.settings.http_client.tls;
-    assert_eq!(
-        (&tls.ca_file, &tls.cert_file, &tls.key_file),
-        (&certificate, &certificate, &certificate)
-    );
+    for file in [&tls.ca_file, &tls.cert_file, &tls.key_file] {
+        assert_eq!(*file, certificate);
+    }
     assert!(tls.insecure_skip_verify);
 
     let first = flow(&config, 0, 0);
@@ -165,10 +154,8 @@ fn what_is_given_is_taken() {
 
 #[test]
 fn a_default_further_down_in_the_file_counts() {
-    assert_eq!(
-        flow(&good("global_after_accounts"), 0, 0).poll_interval,
-        Duration::from_secs(120)
-    );
+    let config = good("global_after_accounts");
+    assert_eq!(flow(&config, 0, 0).poll_interval, Duration::from_secs(120));
 }
 
 #[test]
@@ -185,16 +172,12 @@ fn a_text_is_taken_as_it_is_written() {
     let config = good("scalars_as_text");
     let account = &config.accounts[0];
     assert_eq!(&*account.name, "12");
-    assert_eq!(
-        (secret(&account.api_key), secret(&account.api_secret)),
-        ("0012".into(), "1e3".into())
-    );
+    assert_eq!(secret(&account.api_key), "0012");
+    assert_eq!(secret(&account.api_secret), "1e3");
     let flow = flow(&config, 0, 0);
     assert_eq!(flow.name.as_deref(), Some("true"));
-    assert_eq!(
-        labels(flow),
-        [("folded", "7"), ("octal", "010"), ("on", "yes"), ("version", "1.10")]
-    );
+    let expected = [("folded", "7"), ("octal", "010"), ("on", "yes"), ("version", "1.10")];
+    assert_eq!(labels(flow), expected);
 }
 
 #[test]
@@ -221,11 +204,8 @@ accounts:
 ";
     let told = |text: &str| -> Vec<String> {
         let config = config::parse(text, Path::new("f"), &env).unwrap();
-        config
-            .warnings
-            .iter()
-            .map(|warning| warning.told_of(Path::new("f")))
-            .collect()
+        let warnings = config.warnings.iter();
+        warnings.map(|warning| warning.told_of(Path::new("f"))).collect()
     };
     let reference = "this looks like the name of a variable, and is taken as the secret itself";
     assert_eq!(
@@ -254,12 +234,8 @@ accounts:
 
 #[test]
 fn the_example_loads_when_its_comments_are_followed() {
-    let folder = tempfile::tempdir().unwrap();
-    let example = folder.path().join("config.yaml");
-    fs::copy("config.example.yaml", &example).unwrap();
-    for name in ["laaffic-secret", "ca.pem", "client.pem", "client.key"] {
-        fs::write(folder.path().join(name), "content\n").unwrap();
-    }
+    let folder = Folder::with(["laaffic-secret", "ca.pem", "client.pem", "client.key"].map(|name| (name, "content\n")));
+    let example = folder.write("config.yaml", fs::read("config.example.yaml").unwrap());
     let env = |name: &str| match name {
         "LAAFFIC_SALES_API_KEY" => Some("key".to_owned()),
         "LAAFFIC_SALES_API_SECRET" => Some("secret".to_owned()),
@@ -268,20 +244,14 @@ fn the_example_loads_when_its_comments_are_followed() {
     let config = config::load(&example, &env).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.accounts.len(), 2);
     assert_eq!(flow(&config, 0, 0).poll_interval, Duration::from_secs(30));
-    assert_eq!(
-        labels(flow(&config, 0, 0)),
-        [("country", "id"), ("team", "collections")]
-    );
+    let expected = [("country", "id"), ("team", "collections")];
+    assert_eq!(labels(flow(&config, 0, 0)), expected);
 }
 
 #[test]
 fn nesting_without_end_is_refused() {
-    for text in [
-        "[".repeat(100_000),
-        "- ".repeat(100_000),
-        "{a: ".repeat(100_000),
-        "? ".repeat(100_000),
-    ] {
+    for opening in ["[", "- ", "{a: ", "? "] {
+        let text = opening.repeat(100_000);
         assert!(config::parse(&text, Path::new("config.yaml"), &env).is_err());
     }
 }

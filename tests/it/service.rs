@@ -8,6 +8,7 @@ use std::process::Command;
 
 use clap::{CommandFactory as _, Parser as _};
 use laaffic_exporter::cli::Cli;
+use testkit::assertions::says;
 use testkit::folder::Folder;
 
 const FOLDER: &str = "deploy/systemd";
@@ -55,10 +56,8 @@ fn the_service_starts_the_program_as_it_wants_to_be_started() {
 fn the_socket_opens_the_programs_own_port_and_the_service_is_told_to_take_it() {
     let cli = Cli::parse_from(["laaffic-exporter"]);
     let port = cli.export.serve.listen.addresses[0].port().to_string();
-    assert_eq!(
-        values(&unit("laaffic-exporter.socket"), "ListenStream"),
-        [port.as_str()]
-    );
+    let socket = unit("laaffic-exporter.socket");
+    assert_eq!(values(&socket, "ListenStream"), [port.as_str()]);
     let known: BTreeSet<String> = Cli::command()
         .get_arguments()
         .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
@@ -75,10 +74,8 @@ fn the_socket_opens_the_programs_own_port_and_the_service_is_told_to_take_it() {
 fn commands(name: &str) -> String {
     let unit = unit(name);
     let lines = unit.lines().filter_map(|line| line.strip_prefix("#   "));
-    lines
-        .filter(|line| !line.starts_with(' '))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let commands: Vec<_> = lines.filter(|line| !line.starts_with(' ')).collect();
+    commands.join("\n")
 }
 
 #[test]
@@ -88,31 +85,23 @@ fn the_commands_in_the_headers_can_be_pasted_into_a_shell() {
     for name in ["laaffic-exporter", "config.yaml", "api_key", "api_secret"] {
         fs::write(here(name), name).unwrap();
     }
-    for name in [
-        "root/usr/local/bin",
-        "root/etc/systemd/system",
-        "laaffic-exporter.service.d",
-    ] {
+    let root = ["root/usr/local/bin", "root/etc/systemd/system"];
+    for name in root.into_iter().chain(["laaffic-exporter.service.d"]) {
         fs::create_dir_all(here(name)).unwrap();
     }
     for name in FILES {
         fs::write(here(name), unit(name)).unwrap();
     }
     for name in &FILES[..2] {
-        let script = commands(name)
-            .replace(" /", &format!(" {}/root/", folder.path().display()))
-            .replace("systemctl ", "echo ");
-        let ended = Command::new("sh")
-            .args(["-eu", "-c", &script])
-            .current_dir(folder.path())
-            .output();
-        let ended = ended.unwrap();
+        let script = commands(name).replace(" /", &format!(" {}/root/", folder.path().display()));
+        let script = script.replace("systemctl ", "echo ");
+        let mut shell = Command::new("sh");
+        shell.args(["-eu", "-c", &script]).current_dir(folder.path());
+        let ended = shell.output().unwrap();
         assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
         let told = String::from_utf8(ended.stdout).unwrap();
-        assert!(
-            told.starts_with("daemon-reload\n") && told.contains("enable --now laaffic-exporter"),
-            "{told}"
-        );
+        assert!(told.starts_with("daemon-reload\n"), "{told}");
+        says(&told, &["enable --now laaffic-exporter"]);
     }
     for (name, mode) in [
         ("usr/local/bin/laaffic-exporter", 0o755),

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Method;
 use axum::{Router, routing};
 use laaffic_exporter::pages::health::{self, Health};
 use laaffic_simulator::{FaultPlan, Latency, Scope};
-use tokio::time::Instant;
-use tower::ServiceExt;
-
+use testkit::answer::ask_router;
 use testkit::assertions::within;
+use testkit::folder::Folder;
 use testkit::world::{MINUTE, Setup, World, code, still};
+use tokio::time::Instant;
 
 /// Answers that are long under way.
 const SLOW: Latency = Latency {
@@ -24,10 +25,8 @@ fn two_accounts() -> World {
 }
 
 fn refuse(world: &World, trouble: Option<FaultPlan>) {
-    world
-        .vendor
-        .set_faults(&Scope::Account("main".to_owned()), trouble)
-        .unwrap();
+    let account = Scope::Account("main".to_owned());
+    world.vendor.set_faults(&account, trouble).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,16 +42,14 @@ async fn three_refusals_block_the_account_but_for_one_probe_a_minute() {
         let other = world.vendor.account_counts("other").unwrap().requests;
         world.pass(MINUTE * 30).await;
         let probes = world.vendor.account_counts("main").unwrap().requests - before;
-        assert!((29..=31).contains(&probes), "{probes} probes in 30 minutes");
+        within("probes in 30 minutes", probes, 29..=31);
         let scrape = world.scrape();
-        let blocked = (1..=10)
-            .filter(|key| scrape.error(*key).as_deref() == Some("blocked"))
-            .count();
-        assert!(blocked >= 9, "{blocked} of 10 flows say blocked");
+        let is_blocked = |key: &u64| scrape.error(*key).as_deref() == Some("blocked");
+        within("flows of 10 that say blocked", (1..=10).filter(is_blocked).count(), 9..);
         assert!((1..=10).all(|key| scrape.flow("up", key) == Some(0.0)));
         // The other account never notices.
         let other = world.vendor.account_counts("other").unwrap().requests - other;
-        assert!((299..=301).contains(&other), "{other}");
+        within("requests of the other", other, 299..=301);
         assert_eq!(scrape.get("laaffic_api_blocked{account=\"other\"}"), Some(0.0));
     }
 }
@@ -75,20 +72,13 @@ async fn a_cured_block_wakes_every_flow_at_once_within_the_limits() {
         }
         world.pass(Duration::from_secs(seconds)).await;
         let scrape = world.scrape();
-        assert!(
-            (1..=10).all(|key| scrape.flow("up", key) == Some(1.0)),
-            "{seconds} s after polling resumed, at {rate_limit} a second"
-        );
-        let arrivals = || world.vendor.arrivals("main").unwrap();
+        let up = (1..=10).filter(|key| scrape.flow("up", *key) == Some(1.0)).count();
+        assert_eq!(up, 10, "{seconds} s after polling resumed, at {rate_limit} a second");
         let most_within = |window: Duration| {
-            let arrivals: Vec<_> = arrivals().iter().map(|arrival| arrival.at).collect();
-            let within = |start: &Instant| {
-                arrivals
-                    .iter()
-                    .filter(|at| **at >= *start && **at - *start < window)
-                    .count()
-            };
-            arrivals.iter().map(within).max().unwrap()
+            let arrivals = world.vendor.arrivals("main").unwrap();
+            let times: Vec<_> = arrivals.iter().map(|arrival| arrival.at).collect();
+            let from = |start: &Instant| times.iter().filter(|at| (*start..*start + window).contains(at)).count();
+            times.iter().map(from).max().unwrap()
         };
         assert!(most_within(Duration::from_secs(1)) as f64 <= rate_limit + 1.0);
         // And then they are spread out as they were.
@@ -121,10 +111,7 @@ async fn a_late_refusal_of_credentials_that_a_reload_has_replaced_is_nobodys() {
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_secret_file_ends_a_block_at_once_and_a_late_refusal_begins_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
-    write("key", "key-of-main");
-    write("secret", "wrong");
+    let folder = Folder::with([("key", "key-of-main"), ("secret", "wrong")]);
     let setup = Setup {
         secrets: Some(folder.path().to_owned()),
         ..Setup::new("main", (1..=10).map(still).collect())
@@ -138,7 +125,7 @@ async fn a_changed_secret_file_ends_a_block_at_once_and_a_late_refusal_begins_no
         world.pass(Duration::from_millis(100)).await;
     }
     world.vendor.set_latency(Latency::default());
-    write("secret", "secret-of-main");
+    folder.write("secret", "secret-of-main");
     world.pass(Duration::from_millis(1100)).await;
     for _ in 0..100 {
         let scrape = world.scrape();
@@ -152,10 +139,8 @@ async fn a_changed_secret_file_ends_a_block_at_once_and_a_late_refusal_begins_no
 
 #[tokio::test(start_paused = true)]
 async fn a_key_and_its_secret_that_change_together_are_never_mixed() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, account: &str| {
-        std::fs::write(folder.path().join(name), format!("{name}-of-{account}")).unwrap();
-    };
+    let folder = Folder::new();
+    let write = |name: &str, account: &str| folder.write(name, format!("{name}-of-{account}"));
     write("key", "main");
     write("secret", "main");
     let main = Setup {
@@ -187,20 +172,13 @@ async fn a_blocked_account_is_ready_once_every_flow_was_really_tried() {
     };
     let world = World::start(vec![setup]);
     refuse(&world, Some(FaultPlan::always(code(-1))));
-    let pages = Router::new().route(
-        "/-/ready",
-        routing::get(health::ready).with_state(Health::new(Arc::clone(&world.store))),
-    );
-    let ready = || async {
-        let request = axum::http::Request::get("/-/ready").body(axum::body::Body::empty());
-        pages.clone().oneshot(request.unwrap()).await.unwrap().status() == 200
-    };
+    let health = routing::get(health::ready).with_state(Health::new(Arc::clone(&world.store)));
+    let pages = Router::new().route("/", health);
+    let ready = async || ask_router(&pages, Method::GET, "/", &[]).await.status == 200;
     let tried = || (1..=6).filter(|key| !world.arrivals("main", *key).is_empty()).count();
     world.pass(MINUTE / 2).await;
-    assert!(
-        (1..=6).all(|key| world.scrape().error(key).is_some()),
-        "each says why it is not up"
-    );
+    // Each says why it is not up.
+    assert!((1..=6).all(|key| world.scrape().error(key).is_some()));
     assert_eq!((tried(), ready().await), (3, false));
     world.pass(MINUTE * 2).await;
     assert_eq!((tried(), ready().await), (5, false));
@@ -212,10 +190,9 @@ async fn a_blocked_account_is_ready_once_every_flow_was_really_tried() {
 async fn refusals_that_do_not_follow_each_other_do_not_block() {
     let world = World::start(vec![Setup::new("main", (1..=3).map(still).collect())]);
     // Of three flows one is refused: every refusal is followed by an answer.
-    world
-        .vendor
-        .set_faults(&Scope::Flow("main".to_owned(), 2), Some(FaultPlan::always(code(-1))))
-        .unwrap();
+    let second = Scope::Flow("main".to_owned(), 2);
+    let refused = FaultPlan::always(code(-1));
+    world.vendor.set_faults(&second, Some(refused)).unwrap();
     world.pass(MINUTE * 30).await;
     let scrape = world.scrape();
     assert_eq!(scrape.account("api_blocked"), Some(0.0));

@@ -1,10 +1,9 @@
 //! The control endpoint, as a person with curl uses it.
 
-use laaffic_simulator::Simulator;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::ask::{client, json_of, published, settings, start};
+use super::ask::{Served, json_of, settings, start};
 
 struct Control<'a> {
     client: &'a Client,
@@ -12,9 +11,9 @@ struct Control<'a> {
 }
 
 impl<'a> Control<'a> {
-    fn of(simulator: &Simulator, client: &'a Client) -> Self {
+    fn of(simulator: &'a Served) -> Self {
         Self {
-            client,
+            client: &simulator.client,
             base: format!("http://{}/control", simulator.address()),
         }
     }
@@ -39,25 +38,20 @@ impl<'a> Control<'a> {
     }
 
     async fn put(&self, path: &str, body: &str) {
-        assert_eq!(
-            self.send(Method::PUT, path, body).await,
-            (StatusCode::OK, json!({ "ok": true }))
-        );
+        let answered = self.send(Method::PUT, path, body).await;
+        assert_eq!(answered, (StatusCode::OK, json!({ "ok": true })));
     }
 
     async fn delete(&self, path: &str) {
-        assert_eq!(
-            self.send(Method::DELETE, path, "").await,
-            (StatusCode::OK, json!({ "ok": true }))
-        );
+        let answered = self.send(Method::DELETE, path, "").await;
+        assert_eq!(answered, (StatusCode::OK, json!({ "ok": true })));
     }
 }
 
 #[tokio::test]
 async fn one_fault_or_several() {
     let simulator = start(settings()).await;
-    let client = client();
-    let control = Control::of(&simulator, &client);
+    let control = Control::of(&simulator);
     let flow = "/faults?account=acme&key_id=12";
 
     control
@@ -67,20 +61,20 @@ async fn one_fault_or_several() {
         control.get(flow).await,
         json!({ "faults": [{ "probability": 1.0, "fault": { "kind": "code", "code": -18 } }], "times": 1 })
     );
-    assert_eq!(json_of(published(&client, &simulator)).await["code"], -18);
+    assert_eq!(json_of(simulator.published()).await["code"], -18);
     assert_eq!(control.get(flow).await, Value::Null);
 
     let mix = r#"[{"probability": 1, "fault": {"kind": "http_status", "status": 503, "retry_after": {"seconds": 2}}}]"#;
     control.put("/faults", mix).await;
-    let response = published(&client, &simulator).send().await.unwrap();
+    let response = simulator.published().send().await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "2");
     control.delete("/faults").await;
     control.put("/faults?account=acme", r#"{"kind":"empty"}"#).await;
-    let response = published(&client, &simulator).send().await.unwrap();
+    let response = simulator.published().send().await.unwrap();
     assert_eq!(response.bytes().await.unwrap().len(), 0);
     control.delete("/faults?account=acme").await;
-    assert_eq!(json_of(published(&client, &simulator)).await["code"], 0);
+    assert_eq!(json_of(simulator.published()).await["code"], 0);
 
     let counts = control.get("/counts?account=acme").await;
     assert_eq!(
@@ -100,32 +94,31 @@ async fn one_fault_or_several() {
 #[tokio::test]
 async fn states_dialects_flows_and_latency() {
     let simulator = start(settings()).await;
-    let client = client();
-    let control = Control::of(&simulator, &client);
+    let control = Control::of(&simulator);
     let place = "account=acme&key_id=12";
 
     let state = r#"{"status":4,"recall_num":2,"nodes":[{"status":2},{"status":4}]}"#;
     control.put(&format!("/state?{place}"), state).await;
     assert_eq!(control.get(&format!("/state?{place}")).await["status"], 4);
-    let answer = json_of(published(&client, &simulator)).await;
+    let answer = json_of(simulator.published()).await;
     assert_eq!(answer["data"]["status"], 4);
     assert_eq!(answer["data"]["nodeList"][1]["nodeStatus"], 4);
     assert!(answer["data"]["recallInterval"].is_null());
     control.delete(&format!("/state?{place}")).await;
-    assert_eq!(json_of(published(&client, &simulator)).await["data"]["status"], 1);
+    assert_eq!(json_of(simulator.published()).await["data"]["status"], 1);
 
     let dialect = r#"{"envelope":"status_reason","code_as_text":true,"shape":"records"}"#;
     control.put(&format!("/dialect?{place}"), dialect).await;
-    let answer = json_of(published(&client, &simulator)).await;
+    let answer = json_of(simulator.published()).await;
     assert_eq!((&answer["status"], &answer["data"]["total"]), (&json!("0"), &json!(3)));
     assert_eq!(control.get(&format!("/dialect?{place}")).await["page_size"], 10);
     control.put(&format!("/dialect?{place}"), "{}").await;
 
     control.delete(&format!("/flow?{place}")).await;
-    assert_eq!(json_of(published(&client, &simulator)).await["code"], -22);
+    assert_eq!(json_of(simulator.published()).await["code"], -22);
     assert_eq!(control.get(&format!("/flow?{place}")).await, Value::Null);
     control.put(&format!("/flow?{place}"), "").await;
-    assert_eq!(json_of(published(&client, &simulator)).await["code"], 0);
+    assert_eq!(json_of(simulator.published()).await["code"], 0);
     control.put("/flow?account=acme&key_id=99", "").await;
     assert!(control.get("/state?account=acme&key_id=99").await["status"].is_number());
 
@@ -140,8 +133,7 @@ async fn states_dialects_flows_and_latency() {
 #[tokio::test]
 async fn mistakes_are_told() {
     let simulator = start(settings()).await;
-    let client = client();
-    let control = Control::of(&simulator, &client);
+    let control = Control::of(&simulator);
     // Where a PUT goes, its body, the status of the answer, and words that are in it.
     for mistake in [
         r#"/faults?account=nobody          | {"kind":"reset"}                    | 404 | no account is called "nobody""#,

@@ -4,16 +4,15 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use laaffic_simulator::{Dialect, Fault, FaultPlan, RetryAfter, Scope, Settings, Shape, Simulator};
-use reqwest::{Client, Response, StatusCode};
+use laaffic_simulator::{Dialect, Fault, FaultPlan, RetryAfter, Scope, Shape};
+use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::ask::{PUBLISHED, account, client, fixed, json_of, names, published, settings, signed, start};
+use super::ask::{PUBLISHED, Served, fixed, flows, json_of, settings, start};
 
-async fn meet(simulator: &Simulator, client: &Client, fault: Fault) -> reqwest::Result<Response> {
-    let faults = Some(FaultPlan::times(1, fault));
-    simulator.vendor().set_faults(&Scope::Everywhere, faults).unwrap();
-    published(client, simulator).send().await
+async fn meet(simulator: &Served, fault: Fault) -> reqwest::Result<Response> {
+    simulator.set_faults(&Scope::Everywhere, FaultPlan::times(1, fault));
+    simulator.published().send().await
 }
 
 /// The error of the operating system at the bottom of a failure, if there is one.
@@ -33,83 +32,74 @@ fn os_error(error: &reqwest::Error) -> Option<io::ErrorKind> {
 #[tokio::test]
 async fn a_reset_is_a_reset_and_a_cut_is_a_cut() {
     let simulator = start(settings()).await;
-    let client = client();
     // Mid-body, unless this process is so slow that the reset overtakes the head too.
-    let error = match meet(&simulator, &client, Fault::Reset).await {
+    let error = match meet(&simulator, Fault::Reset).await {
         Ok(response) => response.bytes().await.unwrap_err(),
         Err(error) => error,
     };
     assert_eq!(os_error(&error), Some(io::ErrorKind::ConnectionReset), "{error:?}");
 
     for (fault, has_length) in [(Fault::TruncatedLength, true), (Fault::TruncatedChunks, false)] {
-        let mut response = meet(&simulator, &client, fault).await.unwrap();
+        let mut response = meet(&simulator, fault).await.unwrap();
         assert_eq!(response.content_length().is_some(), has_length);
         let part = response.chunk().await.unwrap().unwrap();
         assert!(part.starts_with(b"{\"code\":0"));
         let error = response.chunk().await.unwrap_err();
         assert_eq!(os_error(&error), None, "{error:?}");
     }
-    assert_eq!(json_of(published(&client, &simulator)).await["code"], 0);
-    assert_eq!(
-        names(&simulator).await,
-        [
-            ("reset".into(), 1),
-            ("success".into(), 1),
-            ("truncated_chunks".into(), 1),
-            ("truncated_length".into(), 1)
-        ]
-    );
+    assert_eq!(json_of(simulator.published()).await["code"], 0);
+    simulator
+        .answers_are(&[
+            ("reset", 1),
+            ("success", 1),
+            ("truncated_chunks", 1),
+            ("truncated_length", 1),
+        ])
+        .await;
     assert_eq!(simulator.vendor().counts().abandoned, 0);
 }
 
 #[tokio::test]
 async fn silence_lasts_until_the_client_gives_up() {
     let simulator = start(settings()).await;
-    let client = client();
     let silence = Some(FaultPlan::always(Fault::NeverAnswers));
-    simulator
-        .vendor()
-        .set_faults(&Scope::Account("acme".into()), silence)
-        .unwrap();
-    let asked = tokio::spawn(published(&client, &simulator).send());
+    simulator.set_faults(&Scope::Account("acme".into()), silence);
+    let asked = tokio::spawn(simulator.published().send());
     while simulator.vendor().flow_counts("acme", 12).unwrap().in_flight == 0 {
         tokio::task::yield_now().await;
     }
     assert!(!asked.is_finished());
     asked.abort();
-    assert_eq!(names(&simulator).await, [("never_answers".into(), 1)]);
+    simulator.answers_are(&[("never_answers", 1)]).await;
     assert_eq!(simulator.vendor().counts().abandoned, 1);
 
-    let asked = tokio::spawn(published(&client, &simulator).send());
+    let asked = tokio::spawn(simulator.published().send());
     while simulator.vendor().counts().in_flight == 0 {
         tokio::task::yield_now().await;
     }
-    simulator.shutdown().await.unwrap();
+    simulator.stop().await;
     assert_eq!(asked.await.unwrap().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
 async fn a_trickle_is_slow_and_does_not_hold_up_the_end() {
     let simulator = start(settings()).await;
-    let client = client();
-    let mut response = meet(&simulator, &client, Fault::Trickle).await.unwrap();
+    let mut response = meet(&simulator, Fault::Trickle).await.unwrap();
     assert_eq!(simulator.vendor().counts().in_flight, 1);
-    let stopping = tokio::spawn(simulator.shutdown());
+    let stopping = tokio::spawn(simulator.stop());
     let mut bytes = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         bytes.extend_from_slice(&chunk);
     }
     assert!(bytes.len() < 5, "{bytes:?}");
-    stopping.await.unwrap().unwrap();
+    stopping.await.unwrap();
 }
 
 #[tokio::test]
 async fn statuses_redirects_and_when_to_come_back() {
     let simulator = start(settings()).await;
-    let client = client();
     let response = meet(
         &simulator,
-        &client,
         Fault::Redirect {
             status: 307,
             location: "http://192.0.2.1/".into(),
@@ -130,7 +120,7 @@ async fn statuses_redirects_and_when_to_come_back() {
             Some("Wed, 01 Sep 2021 04:01:00 GMT"),
         ),
     ] {
-        let response = meet(&simulator, &client, fault(status, retry_after)).await.unwrap();
+        let response = meet(&simulator, fault(status, retry_after)).await.unwrap();
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["content-type"], "text/html");
         let retry_after = response
@@ -139,7 +129,7 @@ async fn statuses_redirects_and_when_to_come_back() {
             .map(|value| value.to_str().unwrap());
         assert_eq!(retry_after, expected);
     }
-    let counted: Vec<_> = names(&simulator).await.into_iter().map(|(name, _)| name).collect();
+    let counted: Vec<_> = simulator.answered().await.into_iter().map(|(name, _)| name).collect();
     assert_eq!(counted, ["http_307", "http_404", "http_429", "http_503"]);
 }
 
@@ -147,29 +137,24 @@ async fn statuses_redirects_and_when_to_come_back() {
 async fn bodies_over_the_limit() {
     const FOUR_MIB: usize = 4 << 20;
     let simulator = start(settings()).await;
-    let client = client();
     let plain = |declared| Fault::TooLarge { mebibytes: 5, declared };
     for (fault, length) in [
         (plain(true), Some((5 << 20) + 48)),
         (plain(false), None),
         (Fault::GzipBomb, None),
     ] {
-        let response = meet(&simulator, &client, fault).await.unwrap();
+        let response = meet(&simulator, fault).await.unwrap();
         assert_eq!(response.content_length(), length);
         let body = response.bytes().await.unwrap();
         assert!(body.len() > FOUR_MIB);
         assert!(serde_json::from_slice::<Value>(&body).is_ok());
     }
-    assert_eq!(
-        names(&simulator).await,
-        [("gzip_bomb".into(), 1), ("too_large".into(), 2)]
-    );
+    simulator.answers_are(&[("gzip_bomb", 1), ("too_large", 2)]).await;
 }
 
 #[tokio::test]
 async fn bodies_that_are_not_the_documented_json() {
     let simulator = start(settings()).await;
-    let client = client();
     for (fault, check) in [
         (Fault::Html, (|body| body.starts_with(b"<html>")) as fn(&[u8]) -> bool),
         (Fault::Empty, |body| body.is_empty()),
@@ -182,7 +167,7 @@ async fn bodies_that_are_not_the_documented_json() {
             serde_json::from_slice::<Value>(body).is_err_and(|error| error.to_string().contains("recursion"))
         }),
     ] {
-        let response = meet(&simulator, &client, fault.clone()).await.unwrap();
+        let response = meet(&simulator, fault.clone()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert!(check(&response.bytes().await.unwrap()), "{fault:?}");
         let name = fault.name();
@@ -194,19 +179,15 @@ async fn bodies_that_are_not_the_documented_json() {
 async fn a_server_whose_clock_is_a_day_off_refuses_our_time_and_takes_its_own() {
     const DAY: u64 = 86_400;
     let simulator = start(settings()).await;
-    let client = client();
     let offset = FaultPlan::always(Fault::ClockOffset { seconds: DAY as i64 });
-    simulator
-        .vendor()
-        .set_faults(&Scope::Account("acme".into()), Some(offset))
-        .unwrap();
-    let response = published(&client, &simulator).send().await.unwrap();
+    simulator.set_faults(&Scope::Account("acme".into()), Some(offset));
+    let response = simulator.published().send().await.unwrap();
     assert_eq!(response.headers()["date"], "Thu, 02 Sep 2021 04:00:05 GMT");
     let answer: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert_eq!(answer["code"], -16);
-    let theirs = signed(&client, &simulator, PUBLISHED + DAY, &json!({ "keyId": 12 }));
+    let theirs = simulator.signed(PUBLISHED + DAY, &json!({ "keyId": 12 }));
     assert_eq!(json_of(theirs).await["code"], 0);
-    assert_eq!(names(&simulator).await, [("-16".into(), 1), ("success".into(), 1)]);
+    simulator.answers_are(&[("-16", 1), ("success", 1)]).await;
     assert_eq!(simulator.vendor().counts().altered["clock_offset"], 2);
 }
 
@@ -217,19 +198,14 @@ async fn scopes_add_up_and_the_nearest_fault_wins() {
         page_size: 1,
         ..Dialect::default()
     };
-    let simulator = start(Settings {
-        accounts: vec![account(vec![fixed(12, dialect), fixed(13, dialect)])],
-        ..Settings::default()
-    })
-    .await;
-    let client = client();
+    let simulator = start(flows(vec![fixed(12, dialect), fixed(13, dialect)])).await;
     let ask = |key_id: u64| {
         let body = json!({ "keyId": key_id, "current": 2 });
-        json_of(signed(&client, &simulator, PUBLISHED, &body))
+        json_of(simulator.signed(PUBLISHED, &body))
     };
     let set = |scope: &Scope, fault| {
         let faults = Some(FaultPlan::always(fault));
-        simulator.vendor().set_faults(scope, faults).unwrap();
+        simulator.set_faults(scope, faults);
     };
     assert_eq!(ask(12).await["data"]["current"], 2);
     set(&Scope::Everywhere, Fault::IgnoreCurrent);
@@ -239,10 +215,7 @@ async fn scopes_add_up_and_the_nearest_fault_wins() {
     set(&Scope::Flow("acme".into(), 12), Fault::code(-99));
     assert_eq!(ask(12).await["code"], -99);
     assert_eq!(ask(13).await["code"], -2);
-    simulator
-        .vendor()
-        .set_faults(&Scope::Account("acme".into()), None)
-        .unwrap();
+    simulator.set_faults(&Scope::Account("acme".into()), None);
     assert_eq!(ask(13).await["data"]["current"], 1);
     assert_eq!(simulator.vendor().counts().altered["ignore_current"], 5);
 }
@@ -251,7 +224,6 @@ async fn scopes_add_up_and_the_nearest_fault_wins() {
 async fn a_mix_of_everything_is_the_same_in_every_run_and_adds_up() {
     let run = async || {
         let simulator = start(settings()).await;
-        let client = client();
         // The slow and the large ones have their own tests.
         let slow = |fault: &Fault| {
             matches!(
@@ -264,13 +236,13 @@ async fn a_mix_of_everything_is_the_same_in_every_run_and_adds_up() {
             .filter(|fault| !slow(fault))
             .map(|fault| (0.03, fault));
         let mix = Some(FaultPlan::mix(faults));
-        simulator.vendor().set_faults(&Scope::Everywhere, mix).unwrap();
+        simulator.set_faults(&Scope::Everywhere, mix);
         for _ in 0..200 {
-            if let Ok(response) = published(&client, &simulator).send().await {
+            if let Ok(response) = simulator.published().send().await {
                 let _ = response.bytes().await;
             }
         }
-        names(&simulator).await
+        simulator.answered().await
     };
     let first = run().await;
     assert_eq!(first.iter().map(|(_, count)| count).sum::<u64>(), 200);
@@ -282,15 +254,14 @@ async fn a_mix_of_everything_is_the_same_in_every_run_and_adds_up() {
 async fn a_delay_only_delays() {
     const AN_HOUR: Duration = Duration::from_secs(3600);
     let simulator = start(settings()).await;
-    let client = client();
     let delay = Fault::Delay {
         milliseconds: AN_HOUR.as_millis() as u64,
     };
     let started = tokio::time::Instant::now();
-    let response = meet(&simulator, &client, delay).await.unwrap();
+    let response = meet(&simulator, delay).await.unwrap();
     assert!(started.elapsed() >= AN_HOUR);
     assert_eq!(response.status(), StatusCode::OK);
     drop(response);
-    assert_eq!(names(&simulator).await, [("success".into(), 1)]);
+    simulator.answers_are(&[("success", 1)]).await;
     assert_eq!(simulator.vendor().counts().altered["delay"], 1);
 }

@@ -14,7 +14,7 @@ use laaffic_simulator::{
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use ask::{PUBLISHED, account, client, fixed, json_of, names, published, settings, signed, start};
+use ask::{PUBLISHED, fixed, flows, json_of, settings, start};
 
 const AN_HOUR: Latency = Latency {
     fixed_ms: 3_600_000,
@@ -24,8 +24,7 @@ const AN_HOUR: Latency = Latency {
 #[tokio::test]
 async fn the_published_example_is_answered_with_and_without_the_version() {
     let simulator = start(settings()).await;
-    let client = client();
-    let response = published(&client, &simulator).send().await.unwrap();
+    let response = simulator.published().send().await.unwrap();
     assert_eq!(response.headers()["date"], "Wed, 01 Sep 2021 04:00:05 GMT");
     let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     assert_eq!(answer["code"], 0);
@@ -33,20 +32,22 @@ async fn the_published_example_is_answered_with_and_without_the_version() {
     assert_eq!(answer["data"]["nodeList"].as_array().unwrap().len(), 3);
 
     let bare = simulator.url().strip_suffix("/v3").unwrap().to_owned();
-    let mut request = published(&client, &simulator).build().unwrap();
+    let mut request = simulator.published().build().unwrap();
     *request.url_mut() = format!("{bare}/voice/recallFlow/queryDetail").parse().unwrap();
-    assert_eq!(client.execute(request).await.unwrap().status(), StatusCode::OK);
-    assert_eq!(names(&simulator).await, [("success".into(), 2)]);
+    assert_eq!(
+        simulator.client.execute(request).await.unwrap().status(),
+        StatusCode::OK
+    );
+    simulator.answers_are(&[("success", 2)]).await;
     assert_eq!(simulator.vendor().flow_counts("acme", 12).unwrap().requests, 2);
-    simulator.shutdown().await.unwrap();
+    simulator.stop().await;
 }
 
 #[tokio::test]
 async fn every_check_of_the_vendor_refuses_in_its_own_way() {
     let simulator = start(settings()).await;
-    let client = client();
     let good = json!({ "keyId": 12 });
-    let of = |timestamp| signed(&client, &simulator, timestamp, &good);
+    let of = |timestamp| simulator.signed(timestamp, &good);
     let refused = async |request: RequestBuilder| {
         let answer = json_of(request).await;
         assert!(answer["data"].is_null());
@@ -56,12 +57,12 @@ async fn every_check_of_the_vendor_refuses_in_its_own_way() {
     let with = |name: &'static str, value: &str| {
         let mut request = of(PUBLISHED).build().unwrap();
         request.headers_mut().insert(name, value.parse().unwrap());
-        RequestBuilder::from_parts(client.clone(), request)
+        RequestBuilder::from_parts(simulator.client.clone(), request)
     };
     let without = |name: &'static str| {
         let mut request = of(PUBLISHED).build().unwrap();
         request.headers_mut().remove(name);
-        RequestBuilder::from_parts(client.clone(), request)
+        RequestBuilder::from_parts(simulator.client.clone(), request)
     };
 
     assert_eq!(refused(with("api-key", "other")).await, -1);
@@ -74,32 +75,35 @@ async fn every_check_of_the_vendor_refuses_in_its_own_way() {
     assert_eq!(refused(with("content-type", "text/plain")).await, -22);
     assert_eq!(refused(without("content-type")).await, -22);
     for body in [json!({ "keyId": "12" }), json!({}), json!([12]), json!({ "keyId": 13 })] {
-        assert_eq!(refused(signed(&client, &simulator, PUBLISHED, &body)).await, -22);
+        assert_eq!(refused(simulator.signed(PUBLISHED, &body)).await, -22);
     }
     assert_eq!(json_of(of(PUBLISHED - 1_795)).await["code"], 0);
     assert_eq!(json_of(of(PUBLISHED + 1_805)).await["code"], 0);
 
-    let get = client.get(format!("{}/voice/recallFlow/queryDetail", simulator.url()));
+    let get = simulator
+        .client
+        .get(format!("{}/voice/recallFlow/queryDetail", simulator.url()));
     let response = get.send().await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.headers()["allow"], "POST");
-    let elsewhere = client.post(format!("{}/voice/recallFlow/create", simulator.url()));
+    let elsewhere = simulator
+        .client
+        .post(format!("{}/voice/recallFlow/create", simulator.url()));
     assert_eq!(elsewhere.send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let huge = of(PUBLISHED).body(vec![b' '; 1 << 17]).send().await;
     assert!(huge.is_err() || huge.is_ok_and(|response| response.status() == StatusCode::BAD_REQUEST));
 
-    assert_eq!(
-        names(&simulator).await,
-        [
-            ("-1".into(), 5),
-            ("-16".into(), 2),
-            ("-22".into(), 6),
-            ("http_400".into(), 1),
-            ("http_404".into(), 1),
-            ("http_405".into(), 1),
-            ("success".into(), 2)
-        ]
-    );
+    simulator
+        .answers_are(&[
+            ("-1", 5),
+            ("-16", 2),
+            ("-22", 6),
+            ("http_400", 1),
+            ("http_404", 1),
+            ("http_405", 1),
+            ("success", 2),
+        ])
+        .await;
     // All but the unknown key, the absent key, the bare GET and the bare POST came with the account's key.
     assert_eq!(simulator.vendor().account_counts("acme").unwrap().requests, 14);
 }
@@ -113,14 +117,9 @@ async fn shapes_paging_and_pins() {
         code_as_text: true,
         ..Dialect::default()
     };
-    let flows = vec![fixed(1, paged(Shape::Records)), fixed(2, paged(Shape::Merged))];
-    let simulator = start(Settings {
-        accounts: vec![account(flows)],
-        ..Settings::default()
-    })
-    .await;
-    let client = client();
-    let ask = async |body: Value| json_of(signed(&client, &simulator, PUBLISHED, &body)).await;
+    let both = [fixed(1, paged(Shape::Records)), fixed(2, paged(Shape::Merged))];
+    let simulator = start(flows(both)).await;
+    let ask = async |body: Value| json_of(simulator.signed(PUBLISHED, &body)).await;
 
     let records = ask(json!({ "keyId": 1 })).await;
     assert_eq!(
@@ -132,19 +131,15 @@ async fn shapes_paging_and_pins() {
     assert!(records["data"].get("recallNum").is_none());
     let merged = ask(json!({ "keyId": 2, "current": 2, "size": 2 })).await;
     assert_eq!(merged["data"]["nodeList"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        (&merged["data"]["status"], &merged["data"]["current"]),
-        (&json!(1), &json!(2))
-    );
+    assert_eq!(merged["data"]["status"], 1);
+    assert_eq!(merged["data"]["current"], 2);
 
     let vendor = simulator.vendor();
     vendor.pin("acme", 2, FlowState::with_nodes(4, &[4; 574])).unwrap();
     let pinned = ask(json!({ "keyId": 2, "current": 6, "size": 100 })).await;
     assert_eq!(pinned["data"]["status"], 4);
-    assert_eq!(
-        (&pinned["data"]["total"], &pinned["data"]["pages"]),
-        (&json!(574), &json!(6))
-    );
+    assert_eq!(pinned["data"]["total"], 574);
+    assert_eq!(pinned["data"]["pages"], 6);
     assert_eq!(pinned["data"]["nodeList"].as_array().unwrap().len(), 74);
     vendor.unpin("acme", 2).unwrap();
     assert_eq!(ask(json!({ "keyId": 2 })).await["data"]["status"], 1);
@@ -164,31 +159,26 @@ async fn shapes_paging_and_pins() {
 #[tokio::test]
 async fn other_credentials_count_at_once() {
     let simulator = start(settings()).await;
-    let client = client();
     let vendor = simulator.vendor();
     vendor.set_credentials("acme", "newKey", "newSecret").unwrap();
-    assert_eq!(json_of(published(&client, &simulator)).await["data"], Value::Null);
+    assert_eq!(json_of(simulator.published()).await["data"], Value::Null);
     vendor.set_credentials("acme", "bDqJFiq9", "7bz1lzh9").unwrap();
-    assert_eq!(json_of(published(&client, &simulator)).await["code"], 0);
-    assert_eq!(names(&simulator).await, [("-1".into(), 1), ("success".into(), 1)]);
+    assert_eq!(json_of(simulator.published()).await["code"], 0);
+    simulator.answers_are(&[("-1", 1), ("success", 1)]).await;
 }
 
 #[tokio::test]
 async fn a_code_instead_of_success_but_never_instead_of_a_refusal() {
     let simulator = start(settings()).await;
-    let client = client();
     let scope = Scope::Flow("acme".into(), 12);
     let busy = FaultPlan::times(2, Fault::Code { code: -18, msg: None });
-    simulator.vendor().set_faults(&scope, Some(busy)).unwrap();
-    let answer = json_of(published(&client, &simulator)).await;
+    simulator.set_faults(&scope, Some(busy));
+    let answer = json_of(simulator.published()).await;
     assert_eq!(answer["msg"], "Port program unusual");
-    let stale = signed(&client, &simulator, 1, &json!({ "keyId": 12 }));
+    let stale = simulator.signed(1, &json!({ "keyId": 12 }));
     assert_eq!(json_of(stale).await["code"], -16);
-    assert_eq!(json_of(published(&client, &simulator)).await["code"], 0);
-    assert_eq!(
-        names(&simulator).await,
-        [("-16".into(), 1), ("-18".into(), 1), ("success".into(), 1)]
-    );
+    assert_eq!(json_of(simulator.published()).await["code"], 0);
+    simulator.answers_are(&[("-16", 1), ("-18", 1), ("success", 1)]).await;
 }
 
 #[tokio::test]
@@ -200,10 +190,7 @@ async fn concurrency_arrivals_and_those_who_leave_are_seen() {
     })
     .await;
     let vendor = simulator.vendor().clone();
-    let client = client();
-    let three: Vec<_> = (0..3)
-        .map(|_| tokio::spawn(published(&client, &simulator).send()))
-        .collect();
+    let three: Vec<_> = (0..3).map(|_| tokio::spawn(simulator.published().send())).collect();
     while vendor.flow_counts("acme", 12).unwrap().in_flight < 3 {
         tokio::task::yield_now().await;
     }
@@ -222,8 +209,8 @@ async fn concurrency_arrivals_and_those_who_leave_are_seen() {
 
     vendor.set_latency(Latency::default());
     vendor.reset_counts();
-    assert_eq!(json_of(published(&client, &simulator)).await["code"], 0);
-    assert_eq!(names(&simulator).await, [("success".into(), 1)]);
+    assert_eq!(json_of(simulator.published()).await["code"], 0);
+    simulator.answers_are(&[("success", 1)]).await;
     let counts = vendor.counts();
     assert_eq!((counts.abandoned, counts.max_concurrent), (0, 1));
 }
@@ -235,12 +222,11 @@ async fn stopping_waits_for_no_slow_answer() {
         ..settings()
     })
     .await;
-    let client = client();
-    let slow = tokio::spawn(published(&client, &simulator).send());
+    let slow = tokio::spawn(simulator.published().send());
     while simulator.vendor().counts().in_flight == 0 {
         tokio::task::yield_now().await;
     }
-    simulator.shutdown().await.unwrap();
+    simulator.stop().await;
     assert_eq!(slow.await.unwrap().unwrap().status(), StatusCode::OK);
 }
 
@@ -264,18 +250,13 @@ async fn lives_go_on_with_the_runtimes_time() {
 
 #[tokio::test]
 async fn fifty_thousand_flows_answer_at_once_and_their_texts_are_marked() {
-    let simulator = start(Settings {
-        accounts: vec![account((1..=50_000).map(Flow::seeded).collect())],
-        ..Settings::default()
-    })
-    .await;
-    let client = client();
+    let simulator = start(flows((1..=50_000).map(Flow::seeded))).await;
     let mut marked = 0;
     for key_id in [1, 2, 3, 4, 5, 25_000, 49_999, 50_000] {
-        let request = signed(&client, &simulator, PUBLISHED, &json!({ "keyId": key_id }));
+        let request = simulator.signed(PUBLISHED, &json!({ "keyId": key_id }));
         let text = request.send().await.unwrap().text().await.unwrap();
         marked += text.matches(CUSTOMER_TEXT_MARKER).count();
     }
     assert!(marked > 0);
-    assert_eq!(names(&simulator).await, [("success".into(), 8)]);
+    simulator.answers_are(&[("success", 8)]).await;
 }

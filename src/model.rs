@@ -176,21 +176,129 @@ impl CountByStatus {
     }
 }
 
-/// What one good answer to queryDetail says of a flow: the numbers the metrics need and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A field of the vendor's answers that is read, or stands for those that are not: the `field` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResponseField {
+    /// `keyId`, of the flow or of a node.
+    KeyId,
+    /// `status` of the flow, or of the envelope.
+    Status,
+    /// `recallType`
+    RecallType,
+    /// `recallNum`
+    RecallNum,
+    /// `recallInterval`
+    RecallInterval,
+    /// `nodeList`
+    NodeList,
+    /// `nodeStatus`
+    NodeStatus,
+    /// `records`
+    Records,
+    /// `total`
+    Total,
+    /// `pages`
+    Pages,
+    /// `size`
+    Size,
+    /// `current`
+    Current,
+    /// Any other.
+    Other,
+}
+
+impl ResponseField {
+    /// Every field, so that each can exist at 0 from the start.
+    pub const ALL: [Self; 13] = [
+        Self::KeyId,
+        Self::Status,
+        Self::RecallType,
+        Self::RecallNum,
+        Self::RecallInterval,
+        Self::NodeList,
+        Self::NodeStatus,
+        Self::Records,
+        Self::Total,
+        Self::Pages,
+        Self::Size,
+        Self::Current,
+        Self::Other,
+    ];
+
+    /// The `field` label: the vendor's own name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::KeyId => "keyId",
+            Self::Status => "status",
+            Self::RecallType => "recallType",
+            Self::RecallNum => "recallNum",
+            Self::RecallInterval => "recallInterval",
+            Self::NodeList => "nodeList",
+            Self::NodeStatus => "nodeStatus",
+            Self::Records => "records",
+            Self::Total => "total",
+            Self::Pages => "pages",
+            Self::Size => "size",
+            Self::Current => "current",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The fields of an answer that were there and could not be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnreadableFields(u16);
+
+impl UnreadableFields {
+    /// One more.
+    pub fn add(&mut self, field: ResponseField) {
+        self.0 |= 1 << field as u16;
+    }
+
+    /// All of another answer as well.
+    pub fn extend(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// Each once.
+    pub fn iter(self) -> impl Iterator<Item = ResponseField> {
+        ResponseField::ALL
+            .into_iter()
+            .filter(move |field| self.0 & (1 << *field as u16) != 0)
+    }
+
+    /// Whether everything could be read.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What one good answer to queryDetail says of a flow: the numbers the metrics need and nothing else. `None` is "not reported".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlowReport {
     /// `status` of the flow.
-    pub status: Status,
+    pub status: Option<Status>,
     /// `recallType` of the flow.
-    pub recall_type: RecallType,
-    /// `recallNum`: how many recall attempts are planned.
+    pub recall_type: Option<RecallType>,
+    /// `recallNum`: how many recall attempts are planned; at least 0.
     pub recall_attempts: Option<i64>,
-    /// `recallInterval`: minutes between two recall rounds.
-    pub recall_interval_minutes: Option<i64>,
-    /// The flow's nodes (recall rounds) by their `nodeStatus`.
-    pub nodes: CountByStatus,
-    /// The vendor says that there are more nodes than it handed out.
-    pub nodes_truncated: bool,
+    /// `recallInterval` in seconds: the time between two recall rounds; at least 0.
+    pub recall_interval_seconds: Option<i64>,
+    /// The flow's nodes (recall rounds).
+    pub nodes: Option<Nodes>,
+    /// What was there and could not be read.
+    pub unreadable: UnreadableFields,
+}
+
+/// A flow's nodes as one poll got them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Nodes {
+    /// By their `nodeStatus`.
+    pub by_status: CountByStatus,
+    /// `total`: how many the vendor says there are, where it says so.
+    pub reported: Option<i64>,
+    /// Whether the counts are less than all of them, or hardly this flow's alone.
+    pub truncated: bool,
 }
 
 /// A code of the vendor's answer that is not success.
@@ -302,6 +410,10 @@ pub enum FailureReason {
     Api(ApiCode),
     /// The request did not end in a readable answer.
     Transport(Outcome),
+    /// The answer is about another flow.
+    OtherFlow,
+    /// Code 0, and no data.
+    NoData,
     /// Not asked: the account is blocked because the vendor refuses our credentials or our address.
     Blocked {
         /// Whether the flow was asked for before, since the start.
@@ -315,6 +427,8 @@ impl FailureReason {
         match self {
             Self::Api(code) => code.reason(),
             Self::Transport(outcome) => outcome.label(),
+            Self::OtherFlow => "other_flow",
+            Self::NoData => "no_data",
             Self::Blocked { .. } => "blocked",
         }
     }
@@ -323,7 +437,7 @@ impl FailureReason {
     pub fn code(self) -> Option<i64> {
         match self {
             Self::Api(code) => Some(code.0),
-            Self::Transport(_) | Self::Blocked { .. } => None,
+            Self::Transport(_) | Self::OtherFlow | Self::NoData | Self::Blocked { .. } => None,
         }
     }
 }

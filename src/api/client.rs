@@ -1,9 +1,13 @@
 //! One signed exchange with the vendor.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use flate2::read::MultiGzDecoder;
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode, Url};
 use tokio::time::Instant;
 
@@ -38,8 +42,10 @@ pub struct Exchange {
     pub result: Result<FlowPage, Error>,
     /// From before connecting to the last byte.
     pub elapsed: Duration,
-    /// The vendor's clock minus ours in seconds, where the answer carried a `Date` (RFC 9110, section 6.6.1; whole seconds).
+    /// The vendor's clock minus ours in seconds, where an answer of the API carried a `Date` (RFC 9110, section 6.6.1; whole seconds).
     pub clock_skew_seconds: Option<f64>,
+    /// How long the vendor asks to be left alone, with 429 or 503 (`Retry-After`; RFC 9110, section 10.2.3).
+    pub retry_after: Option<Duration>,
 }
 
 impl Client {
@@ -64,22 +70,24 @@ impl Client {
         clock_offset: ClockOffset,
         timeout: Duration,
     ) -> Exchange {
-        let timeout = timeout.min(self.timeout);
+        let whole = self.timeout;
         let body = match page {
             None => format!(r#"{{"keyId":{key_id}}}"#),
             Some(page) => format!(r#"{{"keyId":{key_id},"current":{page},"size":100}}"#),
         };
         let started = Instant::now();
-        let mut clock_skew_seconds = None;
-        let exchange = self.exchange(body, credentials, clock_offset, &mut clock_skew_seconds);
-        let result = match tokio::time::timeout(timeout, exchange).await {
+        let mut told = Told::default();
+        let exchange = self.exchange(body, credentials, clock_offset, &mut told);
+        let result = match tokio::time::timeout(timeout.min(whole), exchange).await {
             Ok(result) => result,
+            Err(_) if timeout < whole => Err(Error::GivenUp(timeout)),
             Err(_) => Err(Error::Timeout),
         };
         Exchange {
             result,
             elapsed: started.elapsed(),
-            clock_skew_seconds,
+            clock_skew_seconds: told.clock_skew_seconds,
+            retry_after: told.retry_after,
         }
     }
 
@@ -88,7 +96,7 @@ impl Client {
         body: String,
         credentials: &CredentialPair,
         offset: ClockOffset,
-        skew: &mut Option<f64>,
+        told: &mut Told,
     ) -> Result<FlowPage, Error> {
         let mut request = reqwest::Request::new(reqwest::Method::POST, self.query_detail.clone());
         *request.headers_mut() = self.headers(credentials, offset)?;
@@ -96,14 +104,20 @@ impl Client {
         let response = self.transport.send(request).await?;
         let now = self.clock.now();
         let server_time = http_date(&response, DATE);
-        *skew = server_time.map(|time| unix_seconds(time) - unix_seconds(now));
-        if response.status() != StatusCode::OK {
-            return Err(Error::HttpStatus {
-                status: response.status().as_u16(),
-                retry_after: retry_after(&response, server_time.unwrap_or(now)),
-            });
+        let status = response.status();
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            told.retry_after = retry_after(&response, server_time.unwrap_or(now));
         }
-        wire::decode(&self.read_body(response).await?)
+        let result = match status {
+            StatusCode::OK => wire::decode(&read_body(response).await?),
+            _ if status.is_client_error() || status.is_server_error() => Err(refusal(response).await),
+            _ => Err(Error::HttpStatus(status.as_u16())),
+        };
+        // Only the API itself tells the API's time: a proxy in between has a clock of its own.
+        if matches!(result, Ok(_) | Err(Error::Code(_) | Error::NoData)) {
+            told.clock_skew_seconds = server_time.map(|time| unix_seconds(time) - unix_seconds(now));
+        }
+        result
     }
 
     /// The headers of a signed request (vendor page, API guide).
@@ -111,35 +125,66 @@ impl Client {
         let CredentialPair { api_key, api_secret } = credentials;
         let timestamp = offset.apply(self.clock.now());
         let signature = sign(api_key.expose(), api_secret.expose(), timestamp);
-        let mut headers = HeaderMap::with_capacity(6);
+        let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
         headers.insert(API_KEY, secret_value(api_key.expose())?);
         headers.insert(SIGN, secret_value(&signature)?);
         headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
         Ok(headers)
     }
+}
 
-    async fn read_body(&self, mut response: Response) -> Result<Vec<u8>, Error> {
-        // A length announced is not a length sent, so it only serves to refuse early; what counts is what arrives.
-        if response
-            .content_length()
-            .is_some_and(|length| length > MAX_BODY_BYTES as u64)
-        {
-            return Err(Error::TooLarge(MAX_BODY_BYTES));
-        }
-        let mut body = Vec::new();
-        loop {
-            let chunk = response.chunk().await;
-            match chunk.map_err(|error| Error::from_transport(error, Interruption::Truncated))? {
-                None => return Ok(body),
-                Some(chunk) if body.len() + chunk.len() > MAX_BODY_BYTES => {
-                    return Err(Error::TooLarge(MAX_BODY_BYTES));
-                }
-                Some(chunk) => body.extend_from_slice(&chunk),
+/// What an answer told beside its body.
+#[derive(Default)]
+struct Told {
+    clock_skew_seconds: Option<f64>,
+    retry_after: Option<Duration>,
+}
+
+/// What an answer with an HTTP status of 400 or above says. With an envelope of the API in it, it is the API's own.
+async fn refusal(response: Response) -> Error {
+    let status = response.status().as_u16();
+    match read_body(response).await.and_then(|body| wire::decode(&body)) {
+        Err(Error::Code(code)) => Error::Code(code),
+        Ok(_) | Err(_) => Error::HttpStatus(status),
+    }
+}
+
+async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {
+    // A length announced is not a length sent, so it only serves to refuse early; what counts is what arrives.
+    let announced = response.content_length();
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(Error::TooLarge(MAX_BODY_BYTES));
+    }
+    let encoding = response.headers().get(CONTENT_ENCODING);
+    let is_gzip = encoding.is_some_and(|encoding| matches!(encoding.as_bytes(), b"gzip" | b"x-gzip"));
+    let mut body = Vec::new();
+    loop {
+        let chunk = response.chunk().await;
+        match chunk.map_err(|error| Error::from_transport(error, Interruption::Truncated))? {
+            None if is_gzip => return unzipped(&body),
+            None => return Ok(body),
+            Some(chunk) if body.len() + chunk.len() > MAX_BODY_BYTES => {
+                return Err(Error::TooLarge(MAX_BODY_BYTES));
             }
+            Some(chunk) => body.extend_from_slice(&chunk),
         }
     }
+}
+
+/// What was compressed, in one member or several: a proxy that joins what it has cached sends several (RFC 1952, section 2.2).
+fn unzipped(packed: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    MultiGzDecoder::new(packed)
+        .take(MAX_BODY_BYTES as u64 + 1)
+        .read_to_end(&mut body)
+        .map_err(|error| Error::Other(Interruption::Truncated, error.to_string()))?;
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Error::TooLarge(MAX_BODY_BYTES));
+    }
+    Ok(body)
 }
 
 /// Seconds to add to our own clock so that the vendor accepts our timestamps.

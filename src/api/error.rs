@@ -22,13 +22,20 @@ pub enum Error {
     #[error("TLS failed: {0}")]
     Tls(String),
     /// An HTTP status other than 200, redirects included: signed headers do not travel to another host.
-    #[error("HTTP status {status}")]
-    HttpStatus {
-        /// The status code.
-        status: u16,
-        /// `Retry-After` as a wait from now, where the answer had one (RFC 9110, section 10.2.3).
-        retry_after: Option<Duration>,
-    },
+    #[error("HTTP status {0}")]
+    HttpStatus(u16),
+    /// Code 0, and no data.
+    #[error("the API answered code 0 without data")]
+    NoData,
+    /// The answer names another flow than the one that was asked for.
+    #[error("the answer is about flow {0}")]
+    OtherFlow(i64),
+    /// It was not sent: our own limits left no room for it in time.
+    #[error("not sent: rate_limit and max_concurrent_requests left no room for it in time")]
+    NotSent,
+    /// It was given up before its time was over: the poll's own was.
+    #[error("given up after {0:?}, when the poll's own time was over")]
+    GivenUp(Duration),
     /// The body is not the documented JSON.
     #[error("not the documented answer: {0}")]
     Decode(String),
@@ -67,10 +74,12 @@ impl Error {
             Self::Timeout => Outcome::Timeout,
             Self::Connect(_) => Outcome::Connect,
             Self::Tls(_) => Outcome::Tls,
-            Self::HttpStatus { .. } => Outcome::HttpStatus,
-            Self::Decode(_) => Outcome::Decode,
+            Self::HttpStatus(_) => Outcome::HttpStatus,
+            Self::Decode(_) | Self::NoData => Outcome::Decode,
             Self::TooLarge(_) => Outcome::TooLarge,
-            Self::Other(..) => Outcome::Other,
+            // It ended well; it is the poll that does not.
+            Self::OtherFlow(_) => Outcome::Success,
+            Self::Other(..) | Self::NotSent | Self::GivenUp(_) => Outcome::Other,
         }
     }
 
@@ -78,6 +87,8 @@ impl Error {
     pub fn reason(&self) -> FailureReason {
         match self {
             Self::Code(code) => FailureReason::Api(*code),
+            Self::OtherFlow(_) => FailureReason::OtherFlow,
+            Self::NoData => FailureReason::NoData,
             other => FailureReason::Transport(other.outcome()),
         }
     }
@@ -86,17 +97,28 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Code(code) => *code == ApiCode::SYSTEM_EXCEPTION,
-            Self::HttpStatus { status, .. } => *status == 429 || *status >= 500,
+            Self::HttpStatus(status) => *status == 429 || *status >= 500,
             Self::Timeout | Self::Connect(_) | Self::Other(..) => true,
-            Self::Tls(_) | Self::Decode(_) | Self::TooLarge(_) => false,
+            Self::Tls(_)
+            | Self::Decode(_)
+            | Self::TooLarge(_)
+            | Self::NoData
+            | Self::OtherFlow(_)
+            | Self::NotSent
+            | Self::GivenUp(_) => false,
         }
     }
 
-    /// How long the server asked to be left alone.
-    pub fn retry_after(&self) -> Option<Duration> {
+    /// Whether the vendor refuses what was asked for, rather than us or for now: asking the same again will not help.
+    pub fn is_refusal(&self) -> bool {
         match self {
-            Self::HttpStatus { retry_after, .. } => *retry_after,
-            _ => None,
+            Self::Code(code) => {
+                let passing = [ApiCode::SYSTEM_EXCEPTION, ApiCode::TIMESTAMP_EXPIRED];
+                !code.refuses_us() && !passing.contains(code)
+            }
+            Self::HttpStatus(status) => !matches!(status, 429 | 503),
+            Self::Decode(_) | Self::NoData | Self::TooLarge(_) => true,
+            _ => false,
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::ask::{Asker, Failed, sentence};
 use crate::cli::{OutputFormat, QueryArgs};
 use crate::config::Config;
-use crate::model::{FlowReport, KeyId, RecallType, Status};
+use crate::model::{FlowReport, KeyId, RecallType, ResponseField, Status};
 use crate::poll::{ProbeFailure, Probed};
 use crate::words;
 use crate::words::failure::explain;
@@ -45,7 +45,7 @@ pub async fn query(config: Config, arguments: &QueryArgs, clock: &SharedClock, m
 
 /// Rounds that are over, of those planned.
 fn progress(report: &FlowReport) -> String {
-    let over = report.nodes.get(Status::Completed);
+    let over = report.nodes.unwrap_or_default().by_status.get(Status::Completed);
     match report.recall_attempts {
         Some(planned) => format!("{over} of {planned} rounds completed"),
         None => format!("{over} rounds completed"),
@@ -56,23 +56,24 @@ fn report_table(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowR
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let flow = name.map_or_else(|| key_id.to_string(), |name| format!("{key_id} {name}"));
-    let nodes = report.nodes.iter().filter(|(_, count)| *count > 0);
+    let handed_out = report.nodes.unwrap_or_default();
+    let nodes = handed_out.by_status.iter().filter(|(_, count)| *count > 0);
     let nodes: Vec<_> = nodes
-        .map(|(status, count)| format!("{count} {}", words::status_in_full(status)))
+        .map(|(status, count)| format!("{count} {}", words::status(status)))
         .collect();
-    let more = if report.nodes_truncated {
+    let more = if handed_out.truncated {
         ", and more that the vendor did not hand out"
     } else {
         ""
     };
     let recalls = match report.recall_type {
-        RecallType::All => "all numbers",
-        RecallType::Failed => "numbers that were not reached",
-        RecallType::Unknown => "not reported",
+        Some(RecallType::All) => "all numbers",
+        Some(RecallType::Failed) => "numbers that were not reached",
+        None | Some(RecallType::Unknown) => "not reported",
     };
     let interval = report
-        .recall_interval_minutes
-        .map_or_else(|| "not reported".to_owned(), |minutes| format!("{minutes} min"));
+        .recall_interval_seconds
+        .map_or_else(|| "not reported".to_owned(), |seconds| format!("{} min", seconds / 60));
     for (what, value) in [
         ("Flow", flow),
         ("Account", account.to_owned()),
@@ -98,6 +99,8 @@ fn report_table(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowR
 fn report_json(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowReport, probed: &Probed) -> Value {
     let nodes: serde_json::Map<_, _> = report
         .nodes
+        .unwrap_or_default()
+        .by_status
         .iter()
         .map(|(status, count)| (status.label().to_owned(), count.into()))
         .collect();
@@ -105,13 +108,15 @@ fn report_json(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowRe
         "account": account,
         "key_id": key_id.get(),
         "name": name,
-        "status": report.status.label(),
-        "status_code": report.status.code(),
-        "recall_type": report.recall_type.label(),
+        "status": report.status.unwrap_or(Status::Unknown(None)).label(),
+        "status_code": report.status.and_then(Status::code),
+        "recall_type": report.recall_type.unwrap_or(RecallType::Unknown).label(),
         "recall_attempts": report.recall_attempts,
-        "recall_interval_seconds": report.recall_interval_minutes.map(|minutes| minutes.saturating_mul(60)),
+        "recall_interval_seconds": report.recall_interval_seconds,
         "nodes": nodes,
-        "nodes_truncated": report.nodes_truncated,
+        "nodes_truncated": report.nodes.unwrap_or_default().truncated,
+        "nodes_reported": report.nodes.and_then(|nodes| nodes.reported),
+        "unreadable_fields": report.unreadable.iter().map(ResponseField::label).collect::<Vec<_>>(),
         "duration_seconds": probed.duration.as_secs_f64(),
     })
 }

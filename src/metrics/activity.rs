@@ -23,7 +23,7 @@ use exporter_toolkit::clock::unix_seconds;
 use super::catalogue;
 use crate::build_info;
 
-use crate::model::{AccountName, ApiCode, Endpoint, Outcome};
+use crate::model::{AccountName, ApiCode, Endpoint, Outcome, ResponseField, UnreadableFields};
 
 /// How many distinct codes of an account become label values; more would let the vendor make series without end.
 const MAX_CODES: usize = 32;
@@ -58,6 +58,7 @@ struct EndpointInstruments {
     requests: [Counter; Outcome::ALL.len()],
     retries: Counter,
     duration: Histogram,
+    unreadable: [Counter; ResponseField::ALL.len()],
 }
 
 /// The `code` label; codes sort as numbers, and the rest comes last.
@@ -141,6 +142,7 @@ impl AccountActivity {
                     requests: Outcome::ALL.map(|_| Counter::default()),
                     retries: Counter::default(),
                     duration: Histogram::new(DURATION_BUCKETS),
+                    unreadable: ResponseField::ALL.map(|_| Counter::default()),
                 }),
                 errors: Mutex::new(errors),
             }),
@@ -177,6 +179,20 @@ impl AccountActivity {
     pub fn retry(&self, endpoint: Endpoint) {
         if let Some(instruments) = self.endpoint(endpoint) {
             instruments.retries.inc();
+        }
+    }
+
+    /// An answer had these fields, and they could not be read.
+    pub fn unreadable(&self, endpoint: Endpoint, fields: UnreadableFields) {
+        let Some(instruments) = self.endpoint(endpoint) else {
+            return;
+        };
+        for field in fields.iter() {
+            if let Some(counter) =
+                place(&ResponseField::ALL, &field).and_then(|index| instruments.unreadable.get(index))
+            {
+                counter.inc();
+            }
         }
     }
 
@@ -264,6 +280,12 @@ impl Collector for Activity {
         let mut family = catalogue::API_REQUEST_DURATION.describe(encoder)?;
         for (labels, instruments) in endpoints() {
             instruments.duration.encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = catalogue::API_UNREADABLE_FIELDS.describe(encoder)?;
+        for ([account, endpoint], instruments) in endpoints() {
+            for (field, counter) in ResponseField::ALL.into_iter().zip(&instruments.unreadable) {
+                counter.encode(family.encode_family(&[account, endpoint, ("field", field.label())])?)?;
+            }
         }
         Ok(())
     }

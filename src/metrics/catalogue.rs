@@ -68,6 +68,8 @@ families! {
         "Requests to the vendor that were sent again after a failure.";
     API_REQUEST_DURATION: "laaffic_api_request_duration_seconds", Histogram, SECONDS, ["account", "endpoint"],
         "How long requests to the vendor took, from sending to the last byte of the answer, whatever the outcome.";
+    API_UNREADABLE_FIELDS: "laaffic_api_unreadable_fields", Counter, NO_UNIT, ["account", "endpoint", "field"],
+        "Optional fields of the vendor's answers that could not be read and were left out, by the vendor's own name.";
     FLOW_INFO: "laaffic_redial_flow_info", Gauge, NO_UNIT, ["account", "key_id", "name", "recall_type"],
         "What the redial flow is, with its configured labels; recall_type is recallType as of the last good poll. Join on (account, key_id).";
     FLOW_UP: "laaffic_redial_flow_up", Gauge, NO_UNIT, ["account", "key_id"],
@@ -89,7 +91,9 @@ families! {
     FLOW_NODES: "laaffic_redial_flow_nodes", Gauge, NO_UNIT, ["account", "key_id", "status"],
         "The flow's nodes (recall rounds) by nodeStatus, as of the last good poll.";
     FLOW_NODES_TRUNCATED: "laaffic_redial_flow_nodes_truncated", Gauge, NO_UNIT, ["account", "key_id"],
-        "Whether the vendor had more nodes than it handed out in the last good poll, so that the numbers by status are too low.";
+        "Whether the vendor has more nodes than it handed out as of the last good poll, so that the counts are too low, or they are hardly those of this flow alone.";
+    FLOW_NODES_REPORTED: "laaffic_redial_flow_nodes_reported", Gauge, NO_UNIT, ["account", "key_id"],
+        "How many nodes (recall rounds) the vendor says there are (total), as of the last good poll that said so; absent where not said.";
     FLOW_RECALL_ATTEMPTS: "laaffic_redial_flow_recall_attempts", Gauge, NO_UNIT, ["account", "key_id"],
         "How many recall attempts are planned (recallNum), as of the last good poll; absent where not reported.";
     FLOW_RECALL_INTERVAL: "laaffic_redial_flow_recall_interval_seconds", Gauge, SECONDS, ["account", "key_id"],
@@ -100,6 +104,8 @@ families! {
         "The vendor's clock minus ours, from the Date header of its last answer; absent before the first.";
     API_BLOCKED: "laaffic_api_blocked", Gauge, NO_UNIT, ["account"],
         "Whether polling is stopped but for one probe a minute, because the vendor refuses the account's credentials or our address.";
+    API_PAUSED: "laaffic_api_paused", Gauge, NO_UNIT, ["account"],
+        "Whether nothing is asked for a while, because the vendor wants to be left alone (Retry-After).";
     POLL_BUDGET: "laaffic_exporter_poll_budget_ratio", Gauge, RATIO, ["account"],
         "Requests per second that the configured flows ask for, divided by the account's rate_limit; above 1 all intervals are stretched.";
 }

@@ -14,8 +14,8 @@ use exporter_toolkit::exposition::Format;
 use exporter_toolkit::exposition::text::{put_float, put_header, put_integer, put_label_value};
 
 use super::catalogue::{self, Family};
-use crate::model::{RecallType, Status};
-use crate::store::{AccountFlows, FlowRecord, Known, Snapshot};
+use crate::model::{Nodes, RecallType, Status};
+use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
 
 /// How the samples of a family are got.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ enum Source {
 }
 
 /// The families of flows, in the order of the output. The functions are named after the families.
-static OF_FLOWS: [(Family, Source); 13] = [
+static OF_FLOWS: [(Family, Source); 14] = [
     (catalogue::FLOW_INFO, Source::Flow(info)),
     (catalogue::FLOW_UP, Source::Flow(up)),
     (catalogue::FLOW_ERROR, Source::Flow(error)),
@@ -39,15 +39,17 @@ static OF_FLOWS: [(Family, Source); 13] = [
     (catalogue::FLOW_STATUS_TRANSITIONS, Source::Flow(status_transitions)),
     (catalogue::FLOW_NODES, Source::Flow(nodes)),
     (catalogue::FLOW_NODES_TRUNCATED, Source::Flow(nodes_truncated)),
+    (catalogue::FLOW_NODES_REPORTED, Source::Flow(nodes_reported)),
     (catalogue::FLOW_RECALL_ATTEMPTS, Source::Flow(recall_attempts)),
     (catalogue::FLOW_RECALL_INTERVAL, Source::Flow(recall_interval)),
 ];
 
 /// The families of accounts, which follow.
-static OF_ACCOUNTS: [(Family, Source); 4] = [
+static OF_ACCOUNTS: [(Family, Source); 5] = [
     (catalogue::FLOWS, Source::Account(flows)),
     (catalogue::API_CLOCK_SKEW, Source::Account(clock_skew)),
     (catalogue::API_BLOCKED, Source::Account(blocked)),
+    (catalogue::API_PAUSED, Source::Account(paused)),
     (catalogue::POLL_BUDGET, Source::Account(poll_budget)),
 ];
 
@@ -173,7 +175,7 @@ fn look_ahead<'f>(flows: impl Iterator<Item = &'f Arc<FlowRecord>>) {
         sum = sum.wrapping_add(flow.transitions.get(Status::Pending).into());
         sum = sum.wrapping_add(flow.failure.is_some().into());
         sum = sum.wrapping_add(flow.known.is_some_and(|known| known.at < known.status_since).into());
-        sum = sum.wrapping_add(flow.known.map_or(0, |known| known.report.status.index() as u64));
+        sum = sum.wrapping_add(flow.status().map_or(0, |status| status.index() as u64));
     }
     black_box(sum);
 }
@@ -211,6 +213,19 @@ impl Place<'_> {
     /// What is known of the flow, unless it is too old to be shown.
     fn fresh<'f>(&self, flow: &'f FlowRecord) -> Option<&'f Known> {
         self.snapshot.fresh(self.account, flow)
+    }
+
+    /// A part of it, unless that was reported too long ago.
+    fn part<T: Copy>(&self, flow: &FlowRecord, part: impl FnOnce(&Known) -> Option<Reported<T>>) -> Option<T> {
+        self.snapshot.fresh_part(self.account, flow, part)
+    }
+
+    /// The nodes; none where none were ever reported.
+    fn nodes(&self, flow: &FlowRecord) -> Option<Nodes> {
+        match self.fresh(flow)?.nodes {
+            None => Some(Nodes::default()),
+            Some(_) => self.part(flow, |known| known.nodes),
+        }
     }
 
     /// `name{account="…",key_id="…"`
@@ -258,7 +273,8 @@ fn info(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
         None => put_integer(out, flow.info.key_id.get()),
     }
     out.extend_from_slice(b"\",recall_type=\"");
-    let recall_type = flow.known.map_or(RecallType::Unknown, |known| known.report.recall_type);
+    let recall_type = flow.known.and_then(|known| known.recall_type);
+    let recall_type = recall_type.map_or(RecallType::Unknown, |reported| reported.value);
     out.extend_from_slice(recall_type.label().as_bytes());
     for (name, value) in &flow.info.labels {
         out.extend_from_slice(b"\",");
@@ -274,7 +290,7 @@ fn up(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
 }
 
 fn error(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let Some(failure) = flow.failure else { return };
+    let Some(failure) = &flow.failure else { return };
     at.open(flow, out);
     out.extend_from_slice(b",reason=\"");
     out.extend_from_slice(failure.reason.label().as_bytes());
@@ -292,21 +308,25 @@ fn poll_interval(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
 }
 
 fn status(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let Some(known) = at.fresh(flow) else { return };
-    let present = known.report.status.index();
+    let Some(status) = at.snapshot.status(at.account, flow) else {
+        return;
+    };
+    let present = status.index();
     let open = at.open(flow, out);
     at.by_status(open, out, |index, out| put_bool(out, index == present));
 }
 
 fn status_code(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let Some(code) = at.fresh(flow).and_then(|known| known.report.status.code()) else {
+    let Some(code) = at.snapshot.status(at.account, flow).and_then(Status::code) else {
         return;
     };
     at.sample(flow, out, |out| put_integer(out, code));
 }
 
 fn status_since(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let Some(known) = at.fresh(flow) else { return };
+    let (Some(known), Some(_)) = (&flow.known, at.snapshot.status(at.account, flow)) else {
+        return;
+    };
     at.sample(flow, out, |out| put_float(out, unix_seconds(known.status_since)));
 }
 
@@ -321,36 +341,40 @@ fn status_transitions(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
 }
 
 fn nodes(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let Some(known) = at.fresh(flow) else { return };
+    let Some(nodes) = at.nodes(flow) else { return };
     let open = at.open(flow, out);
     at.by_status(open, out, |index, out| {
         put_integer(
             out,
-            Status::ALL
-                .get(index)
-                .map_or(0, |status| known.report.nodes.get(*status)),
+            Status::ALL.get(index).map_or(0, |status| nodes.by_status.get(*status)),
         );
     });
 }
 
 fn nodes_truncated(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let Some(known) = at.fresh(flow) else { return };
-    at.sample(flow, out, |out| put_bool(out, known.report.nodes_truncated));
+    let Some(nodes) = at.nodes(flow) else { return };
+    at.sample(flow, out, |out| put_bool(out, nodes.truncated));
+}
+
+fn nodes_reported(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(reported) = at.nodes(flow).and_then(|nodes| nodes.reported) else {
+        return;
+    };
+    at.sample(flow, out, |out| put_integer(out, reported));
 }
 
 fn recall_attempts(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let Some(attempts) = at.fresh(flow).and_then(|known| known.report.recall_attempts) else {
+    let Some(attempts) = at.part(flow, |known| known.recall_attempts) else {
         return;
     };
     at.sample(flow, out, |out| put_integer(out, attempts));
 }
 
 fn recall_interval(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let Some(minutes) = at.fresh(flow).and_then(|known| known.report.recall_interval_minutes) else {
+    let Some(seconds) = at.part(flow, |known| known.recall_interval_seconds) else {
         return;
     };
-    // Wide enough for 60 times whatever the vendor may send.
-    at.sample(flow, out, |out| put_integer(out, i128::from(minutes) * 60));
+    at.sample(flow, out, |out| put_integer(out, seconds));
 }
 
 fn flows(at: &Place<'_>, out: &mut Vec<u8>) {
@@ -371,6 +395,10 @@ fn clock_skew(at: &Place<'_>, out: &mut Vec<u8>) {
 
 fn blocked(at: &Place<'_>, out: &mut Vec<u8>) {
     account_sample(at, out, |out| put_bool(out, at.account.state.blocked));
+}
+
+fn paused(at: &Place<'_>, out: &mut Vec<u8>) {
+    account_sample(at, out, |out| put_bool(out, at.account.state.paused));
 }
 
 fn poll_budget(at: &Place<'_>, out: &mut Vec<u8>) {

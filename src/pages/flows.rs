@@ -16,7 +16,7 @@ use serde_json::ser::Formatter;
 
 use super::overview::{AccountOverview, FlowOverview, Overview};
 use crate::build_info;
-use crate::model::{CountByStatus, FailureReason};
+use crate::model::{CountByStatus, FailureReason, RecallType};
 use crate::store::{Snapshot, Store};
 use crate::words::failure::explain;
 
@@ -89,11 +89,12 @@ struct Body<'s> {
 struct Account<'s> {
     account: &'s str,
     blocked: bool,
+    paused: bool,
     clock_skew_seconds: Option<f64>,
     poll_budget_ratio: f64,
     flows_by_status: BTreeMap<&'static str, u32>,
     flows_failing: usize,
-    last_error: Option<Trouble>,
+    last_error: Option<Trouble<'s>>,
 }
 
 #[derive(Serialize)]
@@ -109,19 +110,25 @@ struct Flow<'s> {
     status_since_timestamp_seconds: Option<f64>,
     nodes: Option<BTreeMap<&'static str, u32>>,
     nodes_truncated: Option<bool>,
+    nodes_reported: Option<i64>,
     recall_type: Option<&'static str>,
     recall_attempts: Option<i64>,
     recall_interval_seconds: Option<i64>,
     last_success_timestamp_seconds: Option<f64>,
     poll_interval_seconds: f64,
-    error: Option<Trouble>,
+    error: Option<Trouble<'s>>,
 }
 
 /// A failure with its words; `since_timestamp_seconds` for what lasts, `timestamp_seconds` for what may be over.
 #[derive(Serialize)]
-struct Trouble {
+struct Trouble<'s> {
     reason: &'static str,
     code: Option<i64>,
+    /// The same in the system's or the protocol's words.
+    detail: Option<&'s str>,
+    /// Of which flow, where that is not said by the place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<u64>,
     meaning: &'static str,
     cure: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,13 +143,15 @@ impl<'s> Account<'s> {
         Self {
             account: account.name,
             blocked: state.blocked,
+            paused: state.paused,
             clock_skew_seconds: state.clock_skew_seconds,
             poll_budget_ratio: state.budget_ratio,
             flows_by_status: by_status(&account.by_status),
             flows_failing: account.failing,
-            last_error: state.last_error.map(|error| Trouble {
+            last_error: state.last_error.as_ref().map(|error| Trouble {
                 timestamp_seconds: Some(unix_seconds(error.at)),
-                ..Trouble::new(error.reason)
+                key_id: Some(error.key_id.get()),
+                ..Trouble::new(error.reason, error.detail.as_deref())
             }),
         }
     }
@@ -151,7 +160,6 @@ impl<'s> Account<'s> {
 impl<'s> Flow<'s> {
     fn new(flow: &FlowOverview<'s>) -> Self {
         let FlowOverview { record, fresh, .. } = *flow;
-        let report = fresh.map(|known| known.report);
         Self {
             account: flow.account,
             key_id: record.info.key_id.get(),
@@ -160,30 +168,31 @@ impl<'s> Flow<'s> {
             up: record.up(),
             status: flow.status().label(),
             status_code: flow.status().code(),
-            status_since_timestamp_seconds: fresh.map(|known| unix_seconds(known.status_since)),
-            nodes: report.map(|report| by_status(&report.nodes)),
-            nodes_truncated: report.map(|report| report.nodes_truncated),
-            recall_type: report.map(|report| report.recall_type.label()),
-            recall_attempts: report.and_then(|report| report.recall_attempts),
-            recall_interval_seconds: report
-                .and_then(|report| report.recall_interval_minutes)
-                .map(|minutes| minutes.saturating_mul(60)),
+            status_since_timestamp_seconds: flow.status_since.map(unix_seconds),
+            nodes: fresh.nodes.map(|nodes| by_status(&nodes.by_status)),
+            nodes_truncated: fresh.nodes.map(|nodes| nodes.truncated),
+            nodes_reported: fresh.nodes.and_then(|nodes| nodes.reported),
+            recall_type: fresh.recall_type.map(RecallType::label),
+            recall_attempts: fresh.recall_attempts,
+            recall_interval_seconds: fresh.recall_interval_seconds,
             last_success_timestamp_seconds: record.known.map(|known| unix_seconds(known.at)),
             poll_interval_seconds: flow.poll_interval.as_secs_f64(),
-            error: record.failure.map(|failure| Trouble {
+            error: record.failure.as_ref().map(|failure| Trouble {
                 since_timestamp_seconds: Some(unix_seconds(failure.since)),
-                ..Trouble::new(failure.reason)
+                ..Trouble::new(failure.reason, failure.detail.as_deref())
             }),
         }
     }
 }
 
-impl Trouble {
-    fn new(reason: FailureReason) -> Self {
+impl<'s> Trouble<'s> {
+    fn new(reason: FailureReason, detail: Option<&'s str>) -> Self {
         let explanation = explain(reason);
         Self {
             reason: reason.label(),
             code: reason.code(),
+            detail,
+            key_id: None,
             meaning: explanation.meaning,
             cure: explanation.cure,
             since_timestamp_seconds: None,

@@ -5,8 +5,8 @@
 use std::cmp::Reverse;
 use std::time::{Duration, SystemTime};
 
-use crate::model::{CountByStatus, Status};
-use crate::store::{AccountFlows, AccountState, FlowRecord, Known, Snapshot};
+use crate::model::{CountByStatus, Nodes, RecallType, Status};
+use crate::store::{AccountFlows, AccountState, FlowRecord, Snapshot};
 
 /// Accounts and flows, both by name and key.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct AccountOverview<'s> {
     /// Its name.
     pub name: &'s str,
     /// What is known of it as a whole.
-    pub state: AccountState,
+    pub state: &'s AccountState,
     /// Its flows by present status.
     pub by_status: CountByStatus,
     /// Flows whose last poll failed.
@@ -37,10 +37,38 @@ pub struct FlowOverview<'s> {
     pub account: &'s str,
     /// Everything that is known, however old.
     pub record: &'s FlowRecord,
-    /// What is known and not too old to be shown.
-    pub fresh: Option<&'s Known>,
+    /// The status to show; `None` where nothing is known, or not any more.
+    pub status: Option<Status>,
+    /// Since when it has been so.
+    pub status_since: Option<SystemTime>,
+    /// What was reported not too long ago.
+    pub fresh: Fresh,
     /// The interval in force.
     pub poll_interval: Duration,
+}
+
+/// What was reported of a flow not too long ago, each for itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Fresh {
+    /// The nodes.
+    pub nodes: Option<Nodes>,
+    /// `recallType`
+    pub recall_type: Option<RecallType>,
+    /// `recallNum`
+    pub recall_attempts: Option<i64>,
+    /// `recallInterval`, in seconds.
+    pub recall_interval_seconds: Option<i64>,
+}
+
+impl Fresh {
+    fn of(snapshot: &Snapshot, account: &AccountFlows, flow: &FlowRecord) -> Self {
+        Self {
+            nodes: snapshot.fresh_part(account, flow, |known| known.nodes),
+            recall_type: snapshot.fresh_part(account, flow, |known| known.recall_type),
+            recall_attempts: snapshot.fresh_part(account, flow, |known| known.recall_attempts),
+            recall_interval_seconds: snapshot.fresh_part(account, flow, |known| known.recall_interval_seconds),
+        }
+    }
 }
 
 impl<'s> Overview<'s> {
@@ -53,7 +81,12 @@ impl<'s> Overview<'s> {
             flows.map(|record| FlowOverview {
                 account: &account.name,
                 record,
-                fresh: snapshot.fresh(account, record),
+                status: snapshot.status(account, record),
+                status_since: record
+                    .known
+                    .filter(|_| snapshot.status(account, record).is_some())
+                    .map(|known| known.status_since),
+                fresh: Fresh::of(snapshot, account, record),
                 poll_interval: snapshot.poll_interval(account, record),
             })
         });
@@ -62,7 +95,7 @@ impl<'s> Overview<'s> {
             accounts: accounts
                 .map(|account| AccountOverview {
                     name: &account.name,
-                    state: account.state,
+                    state: &account.state,
                     by_status: snapshot.count_by_status(account),
                     failing: account.flows.iter().filter(|flow| flow.failure.is_some()).count(),
                 })
@@ -93,16 +126,16 @@ impl<'s> Overview<'s> {
 impl FlowOverview<'_> {
     /// The present status; unknown where nothing is known, or not any more.
     pub fn status(&self) -> Status {
-        self.fresh.map_or(Status::Unknown(None), |known| known.report.status)
+        self.status.unwrap_or(Status::Unknown(None))
     }
 
     /// Since when it has been failing or in an execution exception, whichever began last; `None` where it is neither.
     pub fn trouble_since(&self) -> Option<SystemTime> {
-        let failing = self.record.failure.map(|failure| failure.since);
+        let failing = self.record.failure.as_ref().map(|failure| failure.since);
         let exception = self
-            .fresh
-            .filter(|known| known.report.status == Status::ExecutionException);
-        failing.max(exception.map(|known| known.status_since))
+            .status_since
+            .filter(|_| self.status() == Status::ExecutionException);
+        failing.max(exception)
     }
 }
 

@@ -168,7 +168,7 @@ impl Account<'_> {
     }
 
     fn error(&self) -> Option<(String, Trouble)> {
-        let error = self.account.state.last_error?;
+        let error = self.account.state.last_error.as_ref()?;
         Some((words::age(self.now, error.at), Trouble::new(error.reason)))
     }
 
@@ -219,7 +219,7 @@ impl Row<'_> {
             text.extend([name, "=", value, " "]);
         }
         text.extend([self.flow.status().label(), " "]);
-        if let Some(failure) = self.flow.record.failure {
+        if let Some(failure) = &self.flow.record.failure {
             text.extend(["failing ", failure.reason.label()]);
         }
         let text = text.to_lowercase();
@@ -256,32 +256,32 @@ impl Row<'_> {
 
     /// For how long, and since when.
     fn since(&self) -> Option<(String, String)> {
-        let known = self.flow.fresh?;
-        Some((words::age(self.now, known.status_since), moment(known.status_since)))
+        let since = self.flow.status_since?;
+        Some((words::age(self.now, since), moment(since)))
     }
 
     /// What was known until it became too old.
     fn outdated(&self) -> Option<String> {
-        let known = self.flow.record.known.filter(|_| self.flow.fresh.is_none())?;
-        Some(words::status(known.report.status))
+        let outdated = self.flow.record.status().filter(|_| self.flow.status.is_none())?;
+        Some(words::status(outdated))
     }
 
     fn nodes(&self) -> Option<Nodes> {
-        let report = self.flow.fresh?.report;
-        let counts = report.nodes.iter().map(|(status, count)| Tally { status, count });
-        let text = words::counts(&report.nodes);
-        let more = if report.nodes_truncated {
+        let nodes = self.flow.fresh.nodes?;
+        let counts = nodes.by_status.iter().map(|(status, count)| Tally { status, count });
+        let text = words::counts(&nodes.by_status);
+        let more = if nodes.truncated {
             ", and more that the vendor did not hand out"
         } else {
             ""
         };
         Some(Nodes {
-            segments: bar::segments(&report.nodes),
+            segments: bar::segments(&nodes.by_status),
             text: format!("{text}{more}"),
             counts: counts.filter(|tally| tally.count > 0).collect(),
-            truncated: report.nodes_truncated,
-            completed: report.nodes.get(Status::Completed),
-            attempts: report.recall_attempts,
+            truncated: nodes.truncated,
+            completed: nodes.by_status.get(Status::Completed),
+            attempts: self.flow.fresh.recall_attempts,
         })
     }
 
@@ -301,7 +301,7 @@ impl Row<'_> {
 
     /// Why it fails, for how long, and since when.
     fn failure(&self) -> Option<(Trouble, String, String)> {
-        let failure = self.flow.record.failure?;
+        let failure = self.flow.record.failure.as_ref()?;
         let age = words::age(self.now, failure.since);
         Some((Trouble::new(failure.reason), age, moment(failure.since)))
     }

@@ -18,18 +18,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::condition::{BlockChange, Condition, Verdict};
 use super::event_log::EventLog;
-use super::fetch::{FetchOutcome, FetchRequest, Session, fetch, fetch_in_turn};
+use super::fetch::{FetchOutcome, FetchRequest, Halted, Paging, Session, fetch, fetch_in_turn};
 use super::handle::{Message, ProbeFailure, ProbeRequest, Reply, Settings, Update};
 use super::limiter::{Limiter, Permit};
+use super::paging::PagingMemory;
 use super::schedule::{Due, Schedule};
 use crate::api::{Client, Credentials, Error};
 use crate::metrics::Activity;
-use crate::model::{AccountName, FailureReason, KeyId, Outcome};
+use crate::model::{AccountName, FailureReason, FlowReport, KeyId, Outcome, UnreadableFields};
 use crate::store::{Store, stretched};
 use exporter_toolkit::clock::SharedClock;
-
-/// A vendor that does not page its nodes is not asked for further pages for so long.
-const PAGING_PAUSE: Duration = Duration::from_secs(3600);
 
 /// One account's polling. [`AccountTask::run`] owns everything that it starts.
 #[derive(Debug)]
@@ -45,10 +43,9 @@ pub(super) struct AccountTask {
     terminal_poll_interval: Duration,
     running: JoinSet<Ended>,
     events: EventLog,
-    /// Flows whose further pages of nodes are not asked for, until when.
-    paging_paused: HashMap<KeyId, Instant>,
-    /// Flows whose answers name another key, and which: told once.
-    foreign_keys: HashMap<KeyId, i64>,
+    paging: PagingMemory,
+    /// What of a flow's answers could not be read, where something could not: told once.
+    unreadable: HashMap<KeyId, UnreadableFields>,
 }
 
 /// Where the account is not asked.
@@ -65,7 +62,7 @@ type Place = Pin<Box<dyn Future<Output = Permit> + Send>>;
 enum Ended {
     Poll(Due, KeyId, Option<FetchOutcome>),
     /// For somebody who waits; perhaps it was not sent, and why.
-    Probe(oneshot::Sender<Reply>, Option<Result<FetchOutcome, FailureReason>>),
+    Probe(oneshot::Sender<Reply>, Option<Result<FetchOutcome, Halted>>),
 }
 
 impl AccountTask {
@@ -91,7 +88,7 @@ impl AccountTask {
             generation: condition.generation(),
             limiter: Arc::new(Limiter::new(rate_limit, max_concurrent_requests)),
             activity: activity.account(&name),
-            blocked: CancellationToken::new(),
+            halted: CancellationToken::new(),
         };
         let task = Self {
             events: EventLog::new(name.clone()),
@@ -105,8 +102,8 @@ impl AccountTask {
             schedule,
             terminal_poll_interval,
             running: JoinSet::new(),
-            paging_paused: HashMap::new(),
-            foreign_keys: HashMap::new(),
+            paging: PagingMemory::default(),
+            unreadable: HashMap::new(),
         };
         task.publish();
         task
@@ -127,7 +124,7 @@ impl AccountTask {
                 continue;
             }
             self.publish();
-            let next = self.next_request();
+            let next = self.next_request(now);
             if next.is_none_or(|next| next > now) {
                 place = None;
             } else if place.is_none() {
@@ -158,12 +155,12 @@ impl AccountTask {
     }
 
     /// When the next poll may go out: that of the flow that is due first, or the next try of a blocked account.
-    fn next_request(&self) -> Option<Instant> {
-        let due = self.schedule.next_due();
-        match self.condition.next_try() {
-            None => due,
-            Some(next_try) => (!self.schedule.is_empty()).then_some(next_try),
-        }
+    fn next_request(&self, now: Instant) -> Option<Instant> {
+        let next = match self.condition.next_try() {
+            None => self.schedule.next_due()?,
+            Some(next_try) => (!self.schedule.is_empty()).then_some(next_try)?,
+        };
+        Some(next.max(self.condition.paused_until(now).unwrap_or(next)))
     }
 
     /// When there is something to do although nothing has happened: the next look at the credentials, the next poll, and in a blocked
@@ -202,9 +199,9 @@ impl AccountTask {
         let wanted = flows.map(|flow| (flow.info.key_id, flow.base_interval(terminal)));
         self.schedule.replace(wanted, settings.rate_limit, now);
         for flow in gone {
-            self.paging_paused.remove(&flow.info.key_id);
-            self.foreign_keys.remove(&flow.info.key_id);
-            if let Some(failure) = flow.failure {
+            self.paging.forget(flow.info.key_id);
+            self.unreadable.remove(&flow.info.key_id);
+            if let Some(failure) = &flow.failure {
                 self.events.forget(failure.reason);
             }
         }
@@ -227,7 +224,7 @@ impl AccountTask {
             client,
             credentials: self.credentials.current(),
             generation: self.condition.generation(),
-            ..self.session.unblocked()
+            ..self.session.going_on()
         });
         if was_blocked {
             self.events.unblocked();
@@ -246,7 +243,7 @@ impl AccountTask {
             key_id,
             deadline: now + stretched(self.base_interval(key_id), self.schedule.stretch()),
             hurry: false,
-            paging: self.paging_paused.get(&key_id).is_none_or(|until| *until <= now),
+            further_pages: self.paging.further_pages(key_id, now),
             clock_offset: self.condition.clock_offset(),
         };
         let session = Arc::clone(&self.session);
@@ -266,19 +263,23 @@ impl AccountTask {
             mut reply,
         } = probe;
         let mut session = Arc::clone(&self.session);
+        if let Some(until) = self.condition.paused_until(now) {
+            let _ = reply.send(Err(paused(until.saturating_duration_since(now))));
+            return;
+        }
         if let Some(next_try) = self.condition.next_try() {
             if next_try > now || !self.schedule.is_empty() {
                 let _ = reply.send(Err(BLOCKED.into()));
                 return;
             }
             self.condition.tries(now);
-            session = Arc::new(self.session.unblocked());
+            session = Arc::new(self.session.going_on());
         }
         let request = FetchRequest {
             key_id,
             deadline,
             hurry: true,
-            paging: true,
+            further_pages: self.paging.further_pages(key_id, now),
             clock_offset: self.condition.clock_offset(),
         };
         self.running.spawn(async move {
@@ -305,7 +306,10 @@ impl AccountTask {
                         self.learn(&outcome, now);
                         outcome.result.map_err(ProbeFailure::from)
                     }
-                    Some(Err(reason)) => Err(reason.into()),
+                    Some(Err(Halted)) => Err(match self.condition.paused_until(now) {
+                        Some(until) => paused(until.saturating_duration_since(now)),
+                        None => BLOCKED.into(),
+                    }),
                     None => {
                         self.activity.poll_panicked();
                         Err(BUG.into())
@@ -329,30 +333,42 @@ impl AccountTask {
             Ok(report) => {
                 if let Some(change) = self.store.succeeded(&self.name, key_id, *report, self.clock.now()) {
                     self.events.succeeded(&change, report, self.condition.blocked());
-                    self.note(key_id, outcome, now);
+                    self.note(key_id, report, &outcome.paging, now);
                 }
             }
-            Err(error) => self.failed(key_id, error.reason(), Some(error)),
+            Err(error) => {
+                self.failed(key_id, error.reason(), Some(error));
+                if outcome.pause.is_some() {
+                    // It is asked for again when the vendor wants to be asked again.
+                    return self.schedule.put_back(due);
+                }
+            }
         }
         self.plan(due, key_id, outcome.requests, now);
     }
 
     /// Draws from the end of a fetch what concerns the account as a whole.
     fn learn(&mut self, outcome: &FetchOutcome, now: Instant) {
-        if let Some(skew) = outcome.clock_skew_seconds
-            && let Some(offset) = self.condition.clocks_differ_by(skew, outcome.clock_refused)
-        {
+        if let Some(offset) = self.condition.clocks(outcome.clock_skew_seconds, outcome.clock_offset) {
             self.events.clock(offset);
+        }
+        if let Some(pause) = outcome.pause
+            && self.condition.pause(now + pause, now)
+        {
+            // What waits for a retry or for its turn does not go out; what goes out after the pause does so with another session.
+            self.session.halted.cancel();
+            self.session = Arc::new(self.session.going_on());
+            self.events.paused(pause);
         }
         let verdict = Verdict::of(&outcome.result);
         match self.condition.judged(outcome.generation, verdict, now) {
             None => {}
             Some(BlockChange::Began(reason)) => {
-                self.session.blocked.cancel();
+                self.session.halted.cancel();
                 self.events.blocked(reason);
             }
             Some(BlockChange::Ended(after)) => {
-                self.session = Arc::new(self.session.unblocked());
+                self.session = Arc::new(self.session.going_on());
                 self.events.resumed(after);
                 self.schedule.wake_all(now);
             }
@@ -360,20 +376,29 @@ impl AccountTask {
     }
 
     /// Notes what is strange about a flow's answer.
-    fn note(&mut self, key_id: KeyId, outcome: &FetchOutcome, now: Instant) {
-        if outcome.ignores_paging {
-            self.paging_paused.insert(key_id, now + PAGING_PAUSE);
-            self.events.ignores_paging(key_id);
+    fn note(&mut self, key_id: KeyId, report: &FlowReport, paging: &Paging, now: Instant) {
+        if self.paging.learn(key_id, paging, now) {
+            match paging {
+                Paging::AsSaid => {}
+                Paging::Refused(error) => self.events.refuses_paging(key_id, error),
+                Paging::InVain { .. } => self.events.pages_in_vain(key_id, report.nodes.unwrap_or_default()),
+            }
         }
-        if let Some(answered) = outcome.foreign_key
-            && self.foreign_keys.insert(key_id, answered) != Some(answered)
-        {
-            self.events.foreign(key_id, answered);
+        let told = self.unreadable.entry(key_id).or_default();
+        let mut all = *told;
+        all.extend(report.unreadable);
+        if all != *told {
+            *told = all;
+            self.events.unreadable(key_id, all);
+        }
+        if all.is_empty() {
+            self.unreadable.remove(&key_id);
         }
     }
 
     fn failed(&mut self, key_id: KeyId, reason: FailureReason, error: Option<&Error>) {
-        if let Some(change) = self.store.failed(&self.name, key_id, reason, self.clock.now()) {
+        let detail = error.map(ToString::to_string);
+        if let Some(change) = self.store.failed(&self.name, key_id, reason, detail, self.clock.now()) {
             self.events.failed(&change, reason, error, self.condition.blocked());
         }
     }
@@ -389,6 +414,7 @@ impl AccountTask {
         self.store.update_account(&self.name, |account| {
             account.budget_ratio = budget_ratio;
             account.blocked = self.condition.blocked();
+            account.paused = self.condition.paused_until(Instant::now()).is_some();
             account.clock_skew_seconds = self.condition.clock_skew_seconds();
         });
     }
@@ -408,6 +434,17 @@ impl AccountTask {
         flow.map_or(self.terminal_poll_interval, |flow| {
             flow.base_interval(self.terminal_poll_interval)
         })
+    }
+}
+
+/// Why a probe is not made while the vendor wants to be left alone.
+fn paused(left: Duration) -> ProbeFailure {
+    ProbeFailure {
+        reason: FailureReason::Transport(Outcome::HttpStatus),
+        error: Some(format!(
+            "not asked: the vendor wants to be left alone for {} s more (Retry-After)",
+            left.as_secs()
+        )),
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) struct Condition {
     block: Option<Block>,
     clock_offset: ClockOffset,
     clock_skew_seconds: Option<f64>,
+    paused_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,12 +108,25 @@ impl Condition {
         }
     }
 
-    /// Takes in the vendor's clock minus ours, as an answer told it. Returns the offset to sign with where that has changed.
-    pub(super) fn clocks_differ_by(&mut self, skew_seconds: f64, refused: bool) -> Option<ClockOffset> {
-        self.clock_skew_seconds = Some(skew_seconds);
-        let before = self.clock_offset;
-        self.clock_offset = corrected(before, skew_seconds, refused);
-        (self.clock_offset != before).then_some(self.clock_offset)
+    /// Takes in the vendor's clock minus ours, as an answer told it, and what to sign with because of it. Returns the offset to sign with
+    /// where that has changed.
+    pub(super) fn clocks(&mut self, skew_seconds: Option<f64>, offset: Option<ClockOffset>) -> Option<ClockOffset> {
+        self.clock_skew_seconds = skew_seconds.or(self.clock_skew_seconds);
+        let offset = offset.filter(|offset| *offset != self.clock_offset)?;
+        self.clock_offset = offset;
+        Some(offset)
+    }
+
+    /// The vendor asks to be left alone until then. Returns whether it was not before.
+    pub(super) fn pause(&mut self, until: Instant, now: Instant) -> bool {
+        let was_paused = self.paused_until(now).is_some();
+        self.paused_until = self.paused_until.max(Some(until));
+        !was_paused
+    }
+
+    /// Until when nothing is asked, where that is so.
+    pub(super) fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.paused_until.filter(|until| *until > now)
     }
 
     /// Which credentials are in force.

@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{ClockOffset, Error};
-use crate::model::{AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, KeyId, Status};
+use crate::model::{
+    AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, ResponseField, Status, UnreadableFields,
+};
 use crate::store::Change;
 
 /// What was told of an account so far.
@@ -49,18 +51,18 @@ impl EventLog {
             self.recovered(flow, reason, blocked);
         }
         let account = &*self.account;
-        let status = Shown(report.status);
+        let Some(reported) = report.status else { return };
+        let status = Shown(reported);
         let name = flow.name.as_deref();
-        let changed = change.previous_status != Some(report.status);
         match change.previous_status {
-            _ if !changed => {}
-            Some(before) if report.status == Status::ExecutionException => {
+            Some(before) if before == reported => {}
+            Some(before) if reported == Status::ExecutionException => {
                 tracing::warn!(account, key_id = %flow.key_id, name, from = %Shown(before), to = %status, "flow changed its status");
             }
             Some(before) => {
                 tracing::info!(account, key_id = %flow.key_id, name, from = %Shown(before), to = %status, "flow changed its status");
             }
-            None if matches!(report.status, Status::ExecutionException | Status::Unknown(Some(_))) => {
+            None if matches!(reported, Status::ExecutionException | Status::Unknown(Some(_))) => {
                 tracing::warn!(account, key_id = %flow.key_id, name, %status, "flow first seen");
             }
             None => tracing::debug!(account, key_id = %flow.key_id, name, %status, "flow first seen"),
@@ -198,14 +200,33 @@ impl EventLog {
         tracing::error!(account = &*self.account, %key_id, "a poll ended in a bug; the flow is polled again at its next turn");
     }
 
-    /// An answer spoke of another flow than the one asked for.
-    pub(super) fn foreign(&self, key_id: KeyId, answered: i64) {
-        tracing::warn!(account = &*self.account, %key_id, answered, "the answer names another keyId than asked for");
+    /// The vendor refuses to be asked for a further page of nodes.
+    pub(super) fn refuses_paging(&self, key_id: KeyId, error: &Error) {
+        let error = error.to_string();
+        tracing::warn!(account = &*self.account, %key_id, error, "the vendor refuses to hand out further pages of nodes; not asking for any for an hour");
     }
 
-    /// The vendor repeats its first page of nodes whatever page is asked for.
-    pub(super) fn ignores_paging(&self, key_id: KeyId) {
-        tracing::info!(account = &*self.account, %key_id, "the vendor hands out no further pages of nodes; not asking for them for an hour");
+    /// The vendor says that there are more nodes, and hands out nothing new.
+    pub(super) fn pages_in_vain(&self, key_id: KeyId, nodes: Nodes) {
+        let (handed_out, said) = (nodes.by_status.total(), nodes.reported);
+        tracing::info!(account = &*self.account, %key_id, handed_out, said, "the vendor says that there are more nodes than it hands out; for an hour no more pages are asked for than brought something");
+    }
+
+    /// Fields of a flow's answers are there and cannot be read.
+    pub(super) fn unreadable(&self, key_id: KeyId, fields: UnreadableFields) {
+        let fields: Vec<_> = fields.iter().map(ResponseField::label).collect();
+        let fields = fields.join(",");
+        tracing::warn!(account = &*self.account, %key_id, fields, "fields of the answer cannot be read and are left out");
+    }
+
+    /// The vendor asks to be left alone for so long.
+    pub(super) fn paused(&self, pause: Duration) {
+        let seconds = pause.as_secs();
+        tracing::warn!(
+            account = &*self.account,
+            seconds,
+            "the vendor asks to be left alone for a while (Retry-After): polling pauses"
+        );
     }
 }
 
@@ -213,7 +234,8 @@ impl EventLog {
 fn concerns_one_flow(reason: FailureReason) -> bool {
     match reason {
         FailureReason::Api(code) => code == ApiCode::PARAMETER_EXCEPTION || !ApiCode::DOCUMENTED.contains(&code),
-        FailureReason::Transport(_) | FailureReason::Blocked { .. } => false,
+        FailureReason::NoData => true,
+        FailureReason::OtherFlow | FailureReason::Transport(_) | FailureReason::Blocked { .. } => false,
     }
 }
 

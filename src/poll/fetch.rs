@@ -16,13 +16,16 @@ use super::limiter::{Limiter, Permit};
 use super::nodes::Gathered;
 use crate::api::{Client, ClockOffset, CredentialPair, Error, Exchange, FlowPage};
 use crate::metrics::AccountActivity;
-use crate::model::{ApiCode, Endpoint, FailureReason, FlowReport, KeyId, Outcome};
+use crate::model::{ApiCode, Endpoint, FlowReport, KeyId, Outcome};
 
 /// Retries a fetch may take, over all its pages.
 const MAX_RETRIES: usize = 2;
 
 /// The first retry waits up to this long, the second up to twice as long ("full jitter").
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+
+/// However long the vendor asks to be left alone, it is looked after again after this long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What the requests of an account go out with. Replaced as a whole; a fetch under way ends with what it began with.
 #[derive(Debug, Clone)]
@@ -33,15 +36,15 @@ pub(super) struct Session {
     pub(super) generation: Generation,
     pub(super) limiter: Arc<Limiter>,
     pub(super) activity: AccountActivity,
-    /// Cancelled when the account is blocked: nothing is retried then, and what waits is not sent.
-    pub(super) blocked: CancellationToken,
+    /// Cancelled when the account is blocked or paused: nothing is retried then, and what waits is not sent.
+    pub(super) halted: CancellationToken,
 }
 
 impl Session {
-    /// The same, as it is used while the account is not blocked.
-    pub(super) fn unblocked(&self) -> Self {
+    /// The same, for when the account goes on.
+    pub(super) fn going_on(&self) -> Self {
         Self {
-            blocked: CancellationToken::new(),
+            halted: CancellationToken::new(),
             ..self.clone()
         }
     }
@@ -55,8 +58,8 @@ pub(super) struct FetchRequest {
     pub(super) deadline: Instant,
     /// Whether the first request, too, must have ended by the deadline: somebody is waiting for it.
     pub(super) hurry: bool,
-    /// Whether further pages of nodes may be asked for.
-    pub(super) paging: bool,
+    /// How many further pages of nodes may be asked for.
+    pub(super) further_pages: u32,
     /// What to add to our clock for signing.
     pub(super) clock_offset: ClockOffset,
 }
@@ -68,16 +71,30 @@ pub(super) struct FetchOutcome {
     pub(super) result: Result<FlowReport, Error>,
     /// Which credentials it was signed with.
     pub(super) generation: Generation,
-    /// The vendor's clock minus ours, from the last answer that told.
+    /// The vendor's clock minus ours, from the last answer of the API that told.
     pub(super) clock_skew_seconds: Option<f64>,
-    /// A request was refused for the time that it was signed with.
-    pub(super) clock_refused: bool,
+    /// What to add to our clock from now on, where that was learnt.
+    pub(super) clock_offset: Option<ClockOffset>,
+    /// How long the vendor asks to be left alone.
+    pub(super) pause: Option<Duration>,
     /// How many requests the fetch takes where all goes well.
     pub(super) requests: u32,
-    /// The vendor gave the same nodes again when asked for the next page.
-    pub(super) ignores_paging: bool,
-    /// The answer says that it is about this flow instead.
-    pub(super) foreign_key: Option<i64>,
+    /// What became of the further pages.
+    pub(super) paging: Paging,
+}
+
+/// How the vendor hands out further pages of nodes.
+#[derive(Debug)]
+pub(super) enum Paging {
+    /// As its answers say, as far as was asked for.
+    AsSaid,
+    /// No more than so many further pages brought anything, although there should be more.
+    InVain {
+        /// How many did.
+        helpful: u32,
+    },
+    /// It refuses to be asked for one.
+    Refused(Error),
 }
 
 /// Fetches one flow. `permit` is the leave to send the first request.
@@ -92,43 +109,62 @@ pub(super) async fn fetch(session: &Session, request: FetchRequest, permit: Perm
             .build(),
         clock_offset: request.clock_offset,
         clock_skew_seconds: None,
-        clock_refused: false,
+        pause: None,
     };
-    let first = fetch.page(None, Some(permit)).await;
-    let answered = first.as_ref().ok().and_then(|page| page.key_id);
-    let gathered = match first {
-        Ok(first) => fetch.further_pages(Gathered::new(first)).await,
+    let mut requests = 1;
+    let mut paging = Paging::AsSaid;
+    let result = match fetch.page(None, Some(permit)).await {
         Err(error) => Err(error),
+        Ok(first) => {
+            let mut gathered = Gathered::new(first);
+            paging = fetch.further_pages(&mut gathered).await;
+            requests = gathered.pages();
+            Ok(gathered.report())
+        }
     };
     FetchOutcome {
+        result,
         generation: session.generation,
         clock_skew_seconds: fetch.clock_skew_seconds,
-        clock_refused: fetch.clock_refused,
-        requests: gathered.as_ref().map_or(1, Gathered::pages),
-        ignores_paging: gathered.as_ref().is_ok_and(Gathered::repeats),
-        foreign_key: answered.filter(|key| u64::try_from(*key) != Ok(request.key_id.get())),
-        result: gathered.map(|gathered| gathered.report()),
+        clock_offset: (fetch.clock_offset != request.clock_offset).then_some(fetch.clock_offset),
+        pause: fetch.pause,
+        requests,
+        paging,
     }
 }
+
+/// The account has stopped asking before the request was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Halted;
 
 /// Fetches one flow for somebody who waits, in the order of all requests. Once it is sent it is not given up, so that it is counted and
 /// learnt from although who asked may have `gone`.
 ///
 /// # Errors
-/// Why it was not sent, if it was not.
+/// If the account is halted before it is sent.
 pub(super) async fn fetch_in_turn(
     session: &Session,
     request: FetchRequest,
     gone: impl Future<Output = ()>,
-) -> Result<FetchOutcome, FailureReason> {
-    let timeout = FailureReason::Transport(Outcome::Timeout);
+) -> Result<FetchOutcome, Halted> {
     let permit = tokio::select! {
         biased;
-        () = session.blocked.cancelled() => return Err(FailureReason::Blocked { tried: true }),
-        () = gone => return Err(timeout),
-        permit = tokio::time::timeout_at(request.deadline, Arc::clone(&session.limiter).permit()) => permit,
+        () = session.halted.cancelled() => return Err(Halted),
+        () = gone => None,
+        permit = tokio::time::timeout_at(request.deadline, Arc::clone(&session.limiter).permit()) => permit.ok(),
     };
-    Ok(fetch(session, request, permit.map_err(|_| timeout)?).await)
+    Ok(match permit {
+        Some(permit) => fetch(session, request, permit).await,
+        None => FetchOutcome {
+            result: Err(Error::NotSent),
+            generation: session.generation,
+            clock_skew_seconds: None,
+            clock_offset: None,
+            pause: None,
+            requests: 0,
+            paging: Paging::AsSaid,
+        },
+    })
 }
 
 /// One fetch under way.
@@ -139,70 +175,92 @@ struct Fetch<'s> {
     retries: ExponentialBackoff,
     clock_offset: ClockOffset,
     clock_skew_seconds: Option<f64>,
-    clock_refused: bool,
+    pause: Option<Duration>,
 }
 
 impl Fetch<'_> {
-    /// Asks for the pages that the vendor says there are. A page that fails fails the fetch: half a list would look like fewer nodes.
-    async fn further_pages(&mut self, mut gathered: Gathered) -> Result<Gathered, Error> {
-        while let Some(number) = gathered.next_page().filter(|_| self.request.paging) {
-            gathered.add(&self.page(Some(number), None).await?);
+    /// Asks for the pages that the vendor says there are. Asking so is documented nowhere, so a page that does not come costs no more than
+    /// the nodes on it.
+    async fn further_pages(&mut self, gathered: &mut Gathered) -> Paging {
+        for _ in 0..self.request.further_pages {
+            let Some(number) = gathered.next_page() else { break };
+            match self.page(Some(number), None).await {
+                Ok(page) => gathered.add(page),
+                Err(error) if error.is_refusal() => return Paging::Refused(error),
+                Err(_) => return Paging::AsSaid,
+            }
         }
-        Ok(gathered)
+        match gathered.in_vain() {
+            true => Paging::InVain {
+                helpful: gathered.helpful_pages(),
+            },
+            false => Paging::AsSaid,
+        }
     }
 
     /// One page, retried while it makes sense.
     async fn page(&mut self, page: Option<u32>, mut permit: Option<Permit>) -> Result<FlowPage, Error> {
-        let mut retry = false;
+        let mut before = None;
         loop {
-            let error = match self.attempt(page, permit.take(), retry).await {
-                Ok(page) => return Ok(page),
-                Err(error) => error,
+            let error = match (self.attempt(page, permit.take(), before.is_some()).await, before.take()) {
+                (Ok(page), _) => return Ok(page),
+                // That our own time was over, or our own limits in the way, is not what is wrong.
+                (Err(Error::NotSent | Error::GivenUp(_)), Some(before)) => return Err(before),
+                (Err(error), _) => error,
             };
             let Some(wait) = self.wait_before_retry(&error) else {
                 return Err(error);
             };
             self.session.activity.retry(Endpoint::QueryDetail);
             tokio::time::sleep(wait).await;
-            retry = true;
+            before = Some(error);
         }
     }
 
-    /// Full jitter (anything between nothing and the back-off), or as long as the server asks; `None` where another request would not
-    /// help, or would come too late.
+    /// Full jitter (anything between nothing and the back-off); `None` where another request would not help, is not wanted, or would come
+    /// too late.
     fn wait_before_retry(&mut self, error: &Error) -> Option<Duration> {
-        if !error.is_transient() || self.session.blocked.is_cancelled() {
+        if !error.is_transient() || self.pause.is_some() || self.session.halted.is_cancelled() {
             return None;
         }
-        let backoff = self.retries.next()?;
-        let wait = match error.retry_after() {
-            Some(asked) => asked,
-            None => backoff.mul_f64(rand::rng().random()),
-        };
+        let wait = self.retries.next()?.mul_f64(rand::rng().random());
         (wait < self.request.deadline.saturating_duration_since(Instant::now())).then_some(wait)
     }
 
     /// One request; two where the first is refused for a clock that can be corrected.
     async fn attempt(&mut self, page: Option<u32>, permit: Option<Permit>, retry: bool) -> Result<FlowPage, Error> {
         let signed_with = self.clock_offset;
-        let result = self.send(page, permit, retry).await;
-        let refused = matches!(result, Err(Error::Code(ApiCode::TIMESTAMP_EXPIRED)));
-        self.clock_refused |= refused;
-        if let Some(skew) = self.clock_skew_seconds {
-            self.clock_offset = corrected(signed_with, skew, refused);
-        }
+        let exchange = self.send(page, permit, retry).await?;
+        let refused = matches!(exchange.result, Err(Error::Code(ApiCode::TIMESTAMP_EXPIRED)));
+        self.clock_offset = match exchange.clock_skew_seconds {
+            Some(skew) => corrected(signed_with, skew, refused),
+            // An offset that does not help is given up: perhaps our own clock has been put right.
+            None if refused => ClockOffset::default(),
+            None => signed_with,
+        };
         // A vendor that refuses its own time has another reason, and asking again would not help.
         if !refused || self.clock_offset == signed_with {
-            return result;
+            return exchange.result;
         }
         self.session.activity.retry(Endpoint::QueryDetail);
-        self.send(page, None, true).await
+        match self.send(page, None, true).await {
+            Ok(Exchange {
+                result: Err(Error::GivenUp(_)),
+                ..
+            })
+            | Err(_) => exchange.result,
+            Ok(again) => again.result,
+        }
     }
 
-    async fn send(&mut self, page: Option<u32>, permit: Option<Permit>, retry: bool) -> Result<FlowPage, Error> {
+    /// Sends a request, when its turn has come.
+    ///
+    /// # Errors
+    /// [`Error::NotSent`] if that would be too late.
+    async fn send(&mut self, page: Option<u32>, permit: Option<Permit>, retry: bool) -> Result<Exchange, Error> {
         let Self { session, request, .. } = *self;
         let left = || {
-            if retry || request.hurry {
+            if retry || page.is_some() || request.hurry {
                 request.deadline.saturating_duration_since(Instant::now())
             } else {
                 Duration::MAX
@@ -212,26 +270,40 @@ impl Fetch<'_> {
             Some(permit) => permit,
             None => tokio::time::timeout(left(), Arc::clone(&session.limiter).permit())
                 .await
-                .map_err(|_| Error::Timeout)?,
+                .map_err(|_| Error::NotSent)?,
         };
         let credentials = &session.credentials;
         let asked = session
             .client
             .query_detail(credentials, request.key_id, page, self.clock_offset, left());
-        let exchange = asked.await;
+        let mut exchange = asked.await;
         drop(permit);
         record(&session.activity, &exchange);
         self.clock_skew_seconds = exchange.clock_skew_seconds.or(self.clock_skew_seconds);
-        exchange.result
+        self.pause = exchange
+            .retry_after
+            .map(|asked| asked.min(LONGEST_PAUSE))
+            .or(self.pause);
+        if let Ok(FlowPage {
+            key_id: Some(answered), ..
+        }) = exchange.result
+            && u64::try_from(answered) != Ok(request.key_id.get())
+        {
+            exchange.result = Err(Error::OtherFlow(answered));
+        }
+        Ok(exchange)
     }
 }
 
 /// Counts a request that has ended.
 fn record(activity: &AccountActivity, exchange: &Exchange) {
-    let outcome = exchange
-        .result
-        .as_ref()
-        .map_or_else(Error::outcome, |_| Outcome::Success);
+    let outcome = match &exchange.result {
+        Ok(page) => {
+            activity.unreadable(Endpoint::QueryDetail, page.unreadable);
+            Outcome::Success
+        }
+        Err(error) => error.outcome(),
+    };
     activity.request(Endpoint::QueryDetail, outcome, exchange.elapsed);
     if let Err(Error::Code(code)) = &exchange.result {
         activity.api_error(Endpoint::QueryDetail, *code);

@@ -11,6 +11,7 @@ mod fetch;
 mod handle;
 mod limiter;
 mod nodes;
+mod paging;
 mod plan;
 mod probe;
 mod schedule;

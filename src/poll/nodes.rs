@@ -1,59 +1,76 @@
 //! Gathers the nodes of one flow over the pages that the vendor hands out.
+//!
+//! The documented request names no page, and some answers are pages all the same. So further pages are asked for as long as they bring
+//! something, and what one poll counts is what all its pages handed out.
 
 use std::collections::HashMap;
 
-use crate::api::FlowPage;
-use crate::model::{CountByStatus, FlowReport, Status};
+use crate::api::{FlowPage, Node, NodeKey};
+use crate::model::{CountByStatus, FlowReport, Nodes, Status, UnreadableFields};
 
 /// Pages asked for in one poll, the first included.
-const MAX_PAGES: u32 = 10;
+pub(super) const MAX_PAGES: u32 = 10;
 
 /// The page size that further pages are asked for with.
 const PAGE_SIZE: i64 = 100;
 
+/// `recallNum` is at most 10 (vendor page), and a node is one recall.
+const MOST_NODES_OF_A_FLOW: u64 = 10;
+
 /// What one poll has gathered so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
+    /// The answer to the documented request, without its nodes.
     first: FlowPage,
-    /// Nodes by their `keyId`: counted once, whatever page they stand on.
-    keyed: HashMap<i64, Status>,
-    /// Nodes without a key, of the first answer only: on a later page they could not be told from a repetition.
+    /// Whether any answer handed nodes out, be it none of them.
+    any: bool,
+    /// Nodes by their key: counted once, whatever page they stand on.
+    keyed: HashMap<NodeKey, Status>,
+    /// Nodes without a key, which can be told from a repetition only as a whole page.
     anonymous: CountByStatus,
+    /// The nodes of the last page.
+    last: Vec<Node>,
+    /// What the vendor says of how much there is, as of the last answer that did.
+    total: Option<i64>,
+    pages_there_are: Option<i64>,
+    unreadable: UnreadableFields,
+    /// Answers so far.
     pages: u32,
-    /// The next page at [`PAGE_SIZE`] to ask for.
+    /// Of the further ones, how many brought something new.
+    helpful: u32,
+    /// The page to ask for next, by the vendor's counting.
     next: u32,
     /// Whether page 1 at [`PAGE_SIZE`] is still to be asked for.
     first_page_missing: bool,
-    repeats: bool,
+    ended: bool,
 }
 
 impl Gathered {
-    /// Starts with the answer to the documented request, which names no page.
-    pub(super) fn new(first: FlowPage) -> Self {
-        let mut anonymous = CountByStatus::default();
-        let mut keyed = HashMap::with_capacity(first.nodes.len());
-        for node in &first.nodes {
-            match node.key_id {
-                Some(key) => {
-                    keyed.insert(key, node.status);
-                }
-                None => anonymous.add(node.status),
-            }
-        }
-        Self {
-            first,
-            keyed,
-            anonymous,
+    /// Starts with the answer to the documented request.
+    pub(super) fn new(mut first: FlowPage) -> Self {
+        let nodes = first.nodes.take();
+        let mut gathered = Self {
+            any: nodes.is_some(),
+            keyed: HashMap::new(),
+            anonymous: CountByStatus::default(),
+            last: Vec::new(),
+            total: first.total,
+            pages_there_are: first.pages,
+            unreadable: first.unreadable,
             pages: 1,
+            helpful: 0,
             next: 2,
             first_page_missing: false,
-            repeats: false,
-        }
+            ended: nodes.is_none(),
+            first,
+        };
+        gathered.count(nodes.unwrap_or_default(), false);
+        gathered
     }
 
     /// The page to ask for next, if the vendor says that there are more nodes and more asking may help.
     pub(super) fn next_page(&self) -> Option<u32> {
-        if self.repeats || self.pages >= MAX_PAGES || !self.incomplete() {
+        if self.ended || self.pages >= MAX_PAGES || !self.incomplete() {
             None
         } else if self.first_page_missing {
             Some(1)
@@ -63,25 +80,45 @@ impl Gathered {
     }
 
     /// Takes the answer to [`Self::next_page`] in.
-    pub(super) fn add(&mut self, page: &FlowPage) {
+    pub(super) fn add(&mut self, mut page: FlowPage) {
         self.pages += 1;
+        self.unreadable.extend(page.unreadable);
+        self.total = page.total.filter(|total| *total > 0).or(self.total);
+        self.pages_there_are = page.pages.or(self.pages_there_are);
+        let nodes = page.nodes.take().unwrap_or_default();
+        let asked = if self.first_page_missing { 1 } else { self.next };
         if self.first_page_missing {
             self.first_page_missing = false;
         } else {
-            // The documented request names no page size. A vendor that now uses ours has renumbered its pages, so that what
-            // stands between its first page and our second is on our first.
+            // The documented request names no page size. A vendor that now uses ours has numbered its pages anew, so that what stands
+            // between its first page and our second is on our first.
             self.first_page_missing = self.pages == 2 && page.size == Some(PAGE_SIZE) && self.first.size != page.size;
             self.next += 1;
         }
-        let before = self.keyed.len();
-        self.keyed
-            .extend(page.nodes.iter().filter_map(|node| Some((node.key_id?, node.status))));
-        self.repeats = self.keyed.len() == before && !self.first_page_missing;
+        // A vendor that honours no page number gives the same page again, and may say which one that is.
+        let is_repetition = page
+            .current
+            .map_or(nodes == self.last, |current| current != i64::from(asked));
+        if self.count(nodes, is_repetition) {
+            self.helpful += 1;
+        } else {
+            // Nothing, or nothing new: the end, unless our first page is still to be seen.
+            self.ended = !self.first_page_missing;
+        }
     }
 
-    /// Whether the vendor gave the same nodes again when asked for another page.
-    pub(super) fn repeats(&self) -> bool {
-        self.repeats
+    /// Counts the nodes of a page; whether any of them is new.
+    fn count(&mut self, nodes: Vec<Node>, is_repetition: bool) -> bool {
+        let before = self.have();
+        for node in &nodes {
+            match node.key {
+                Some(key) => drop(self.keyed.insert(key, node.status)),
+                None if !is_repetition => self.anonymous.add(node.status),
+                None => {}
+            }
+        }
+        self.last = nodes;
+        self.have() > before
     }
 
     /// How many requests were needed.
@@ -89,121 +126,51 @@ impl Gathered {
         self.pages
     }
 
+    /// How many further pages brought nodes that were not known.
+    pub(super) fn helpful_pages(&self) -> u32 {
+        self.helpful
+    }
+
+    /// Whether asking ended because the vendor handed nothing new out, although it says that there is more.
+    pub(super) fn in_vain(&self) -> bool {
+        self.ended && self.pages > 1 && self.incomplete()
+    }
+
     /// The whole, as far as it was handed out.
     pub(super) fn report(&self) -> FlowReport {
-        let mut nodes = self.anonymous;
-        for status in self.keyed.values() {
-            nodes.add(*status);
-        }
+        // A page that names no flow may be of all flows.
+        let names_its_flow = self.first.key_id.is_some() || self.first.status.is_some();
+        let is_of_several = !names_its_flow && self.have() > MOST_NODES_OF_A_FLOW;
+        let nodes = || {
+            let mut by_status = self.anonymous;
+            self.keyed.values().for_each(|status| by_status.add(*status));
+            Nodes {
+                by_status,
+                reported: self.total,
+                truncated: self.incomplete() || is_of_several,
+            }
+        };
         FlowReport {
             status: self.first.status,
             recall_type: self.first.recall_type,
             recall_attempts: self.first.recall_attempts,
-            recall_interval_minutes: self.first.recall_interval_minutes,
-            nodes,
-            nodes_truncated: self.incomplete(),
+            recall_interval_seconds: self.first.recall_interval_seconds,
+            nodes: self.any.then(nodes),
+            unreadable: self.unreadable,
         }
     }
 
-    /// Whether the vendor says that there are more nodes than it handed out.
+    fn have(&self) -> u64 {
+        self.keyed.len() as u64 + u64::from(self.anonymous.total())
+    }
+
+    /// Whether the vendor says that there are more nodes than it handed out. Where it says how many there are, that decides, unless it
+    /// says none and hands some out; otherwise the number of pages does.
     fn incomplete(&self) -> bool {
-        let have = self.keyed.len() as u64 + u64::from(self.anonymous.total());
-        match (self.first.total, self.first.pages) {
-            (Some(total), _) => u64::try_from(total).is_ok_and(|total| total > have),
-            (None, Some(pages)) => pages > i64::from(self.pages),
+        match (self.total.filter(|total| *total > 0), self.pages_there_are) {
+            (Some(total), _) => total.unsigned_abs() > self.have(),
+            (None, Some(pages)) => pages >= i64::from(self.next),
             (None, None) => false,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::Node;
-    use crate::model::RecallType;
-
-    fn page(keys: std::ops::RangeInclusive<i64>, size: i64, total: i64) -> FlowPage {
-        FlowPage {
-            key_id: None,
-            status: Status::InProgress,
-            recall_type: RecallType::Unknown,
-            recall_attempts: None,
-            recall_interval_minutes: None,
-            nodes: keys
-                .map(|key| Node {
-                    key_id: Some(key),
-                    status: Status::Completed,
-                })
-                .collect(),
-            total: Some(total),
-            pages: Some((total + size - 1) / size),
-            size: Some(size),
-        }
-    }
-
-    /// Asks until nothing more is to be asked; returns the pages asked for and how many nodes came.
-    fn gather(first: FlowPage, answer: impl Fn(i64) -> FlowPage) -> (Vec<u32>, u32, bool) {
-        let mut gathered = Gathered::new(first);
-        let mut asked = Vec::new();
-        while let Some(number) = gathered.next_page() {
-            asked.push(number);
-            gathered.add(&answer(i64::from(number)));
-        }
-        let report = gathered.report();
-        (asked, report.nodes.total(), report.nodes_truncated)
-    }
-
-    fn slice(number: i64, size: i64, total: i64) -> FlowPage {
-        page((number - 1) * size + 1..=(number * size).min(total), size, total)
-    }
-
-    #[test]
-    fn one_answer_with_everything_asks_nothing_more() {
-        assert_eq!(gather(page(1..=3, 10, 3), |_| unreachable!()), (vec![], 3, false));
-    }
-
-    #[test]
-    fn further_pages_are_asked_for_until_all_nodes_are_there() {
-        let (asked, nodes, truncated) = gather(slice(1, 100, 250), |number| slice(number, 100, 250));
-        assert_eq!((asked, nodes, truncated), (vec![2, 3], 250, false));
-    }
-
-    /// The vendor's example: one node a page by default, so our pages of 100 are numbered anew.
-    #[test]
-    fn a_vendor_that_takes_our_page_size_is_asked_for_its_first_page_too() {
-        let (asked, nodes, truncated) = gather(slice(1, 1, 574), |number| slice(number, 100, 574));
-        assert_eq!((asked, nodes, truncated), (vec![2, 1, 3, 4, 5, 6], 574, false));
-    }
-
-    /// All nodes fit on our first page, so our second one is empty.
-    #[test]
-    fn a_vendor_that_takes_our_page_size_may_have_nothing_on_page_two() {
-        let (asked, nodes, truncated) = gather(slice(1, 4, 10), |number| slice(number, 100, 10));
-        assert_eq!((asked, nodes, truncated), (vec![2, 1], 10, false));
-    }
-
-    #[test]
-    fn a_vendor_with_pages_of_its_own_size_is_followed() {
-        let (asked, nodes, truncated) = gather(slice(1, 2, 5), |number| slice(number, 2, 5));
-        assert_eq!((asked, nodes, truncated), (vec![2, 3], 5, false));
-    }
-
-    #[test]
-    fn a_vendor_that_repeats_itself_is_asked_once() {
-        let (asked, nodes, truncated) = gather(slice(1, 10, 50), |_| slice(1, 10, 50));
-        assert_eq!((asked, nodes, truncated), (vec![2], 10, true));
-    }
-
-    #[test]
-    fn ten_pages_are_enough() {
-        let (asked, nodes, truncated) = gather(slice(1, 100, 5000), |number| slice(number, 100, 5000));
-        assert_eq!((asked, nodes, truncated), ((2..=10).collect(), 1000, true));
-    }
-
-    #[test]
-    fn pages_alone_say_that_there_is_more() {
-        let mut first = page(1..=2, 2, 6);
-        first.total = None;
-        assert!(Gathered::new(first).report().nodes_truncated);
     }
 }

@@ -10,21 +10,27 @@ use crate::model::{AccountName, FailureReason, FlowInfo, KeyId};
 pub const BLOCKED_TRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The last poll that failed for a reason of its own, of any flow of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastError {
     /// Why; never [`FailureReason::Blocked`], which would hide what the account is blocked for.
     pub reason: FailureReason,
+    /// The same in the system's or the protocol's words.
+    pub detail: Option<Arc<str>>,
+    /// Of which flow.
+    pub key_id: KeyId,
     /// When, by the calendar.
     pub at: SystemTime,
 }
 
 /// What is known of an account as a whole.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AccountState {
     /// Requests per second that the configuration asks for ÷ the account's rate limit.
     pub budget_ratio: f64,
     /// Refused credentials or a refused address have stopped all polls but one probe a minute.
     pub blocked: bool,
+    /// The vendor has asked to be left alone for a while (`Retry-After`), and is.
+    pub paused: bool,
     /// The vendor's clock minus ours in seconds, from its `Date` header; `None` until one was seen.
     pub clock_skew_seconds: Option<f64>,
     /// What went wrong last, whether or not it is over.
@@ -35,6 +41,7 @@ impl AccountState {
     pub(super) const NEW: Self = Self {
         budget_ratio: 0.0,
         blocked: false,
+        paused: false,
         clock_skew_seconds: None,
         last_error: None,
     };
@@ -86,7 +93,7 @@ impl AccountFlows {
 
     /// Takes over what was known before a reload, of the account and of each flow that stays.
     pub(super) fn inherit(&mut self, before: &Self) {
-        self.state = before.state;
+        self.state = before.state.clone();
         for flow in &mut self.flows {
             if let Some(known) = before.flow(flow.info.key_id) {
                 *flow = if known.info == flow.info {

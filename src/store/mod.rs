@@ -18,7 +18,7 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 pub use self::account::{AccountFlows, AccountState, BLOCKED_TRY_INTERVAL, LastError, stretched};
-pub use self::record::{Failure, FlowRecord, Known};
+pub use self::record::{Failure, FlowRecord, Known, Reported};
 pub use self::snapshot::{Policy, Snapshot};
 use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Status};
 
@@ -119,10 +119,23 @@ impl Store {
     }
 
     /// Takes a failed poll in: what was known stays. `None` where the flow is not tracked (any more).
-    pub fn failed(&self, account: &str, key_id: KeyId, reason: FailureReason, at: SystemTime) -> Option<Change> {
+    pub fn failed(
+        &self,
+        account: &str,
+        key_id: KeyId,
+        reason: FailureReason,
+        detail: Option<String>,
+        at: SystemTime,
+    ) -> Option<Change> {
+        let detail = detail.map(bounded);
         self.replace(account, key_id, |flow, account| {
-            flow.failed(reason, at);
-            account.last_error = Some(LastError { reason, at });
+            flow.failed(reason, detail.clone(), at);
+            account.last_error = Some(LastError {
+                reason,
+                detail,
+                key_id,
+                at,
+            });
         })
     }
 
@@ -130,14 +143,14 @@ impl Store {
     pub fn skipped(&self, account: &str, key_id: KeyId, at: SystemTime) -> Option<Change> {
         self.lock().replace(account, key_id, |flow, _| {
             let tried = flow.tried();
-            flow.failed(FailureReason::Blocked { tried }, at);
+            flow.failed(FailureReason::Blocked { tried }, None, at);
         })
     }
 
     /// Changes what is known of an account as a whole.
     pub fn update_account(&self, account: &str, update: impl FnOnce(&mut AccountState)) {
         if let Some(account) = self.lock().accounts.get_mut(account) {
-            let mut state = account.state;
+            let mut state = account.state.clone();
             update(&mut state);
             if state != account.state {
                 Arc::make_mut(account).state = state;
@@ -163,6 +176,15 @@ impl Store {
     }
 }
 
+/// The words of the system or of the protocol, as many as help anybody.
+fn bounded(detail: String) -> Arc<str> {
+    const LONGEST: usize = 200;
+    match detail.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", detail.get(..end).unwrap_or_default()).into(),
+        None => detail.into(),
+    }
+}
+
 impl Inner {
     fn replace(
         &mut self,
@@ -179,8 +201,8 @@ impl Inner {
         let slot = flows.get_mut(index)?;
         let change = Change {
             flow: Arc::clone(&slot.info),
-            previous_status: slot.known.map(|known| known.report.status),
-            previous_failure: slot.failure.map(|failure| failure.reason),
+            previous_status: slot.status(),
+            previous_failure: slot.failure.as_ref().map(|failure| failure.reason),
         };
         update(Arc::make_mut(slot), state);
         Some(change)

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::model::{CountByStatus, FailureReason, FlowInfo, FlowReport};
+use crate::model::{CountByStatus, FailureReason, FlowInfo, FlowReport, Nodes, RecallType, Status};
 
 /// What the exporter knows of one flow. Immutable: a poll replaces it.
 #[derive(Debug, Clone)]
@@ -20,24 +20,48 @@ pub struct FlowRecord {
     pub transitions: CountByStatus,
 }
 
-/// The last good answer of a flow.
+/// What the good answers of a flow have reported, each thing as of the last answer that said something of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
-    /// What it said.
-    pub report: FlowReport,
-    /// When the present status was first seen.
+    /// `status`; `None` where none was ever reported.
+    pub status: Option<Reported<Status>>,
+    /// When the present status was first seen; when the first answer came, where none was ever reported.
     pub status_since: SystemTime,
-    /// When the answer came, by the calendar.
+    /// `recallType`
+    pub recall_type: Option<Reported<RecallType>>,
+    /// `recallNum`
+    pub recall_attempts: Option<Reported<i64>>,
+    /// `recallInterval`, in seconds.
+    pub recall_interval_seconds: Option<Reported<i64>>,
+    /// The nodes.
+    pub nodes: Option<Reported<Nodes>>,
+    /// When the last good answer came, by the calendar.
     pub at: SystemTime,
-    /// When the answer came, by the steady clock that ages are measured with.
+    /// When the last good answer came, by the steady clock that ages are measured with.
     pub instant: Instant,
 }
 
-/// A poll that failed.
+/// Something that an answer reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reported<T> {
+    /// What.
+    pub value: T,
+    /// When, by the steady clock.
+    pub at: Instant,
+}
+
+/// What is reported now, else what was last.
+fn latest<T>(now: Option<T>, before: Option<Reported<T>>, at: Instant) -> Option<Reported<T>> {
+    now.map(|value| Reported { value, at }).or(before)
+}
+
+/// A poll that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Why.
     pub reason: FailureReason,
+    /// The same in the system's or the protocol's words, bounded; no part of an answer, and no secret.
+    pub detail: Option<Arc<str>>,
     /// When the first poll failed of those that have failed in a row since, whatever each one's reason; by the calendar.
     pub since: SystemTime,
 }
@@ -60,37 +84,62 @@ impl FlowRecord {
     /// Whether a poll of this flow has ended since the exporter started, well or badly. A poll that was skipped because the account is
     /// blocked is none.
     pub fn tried(&self) -> bool {
-        let failed = self.failure.map(|failure| failure.reason);
+        let failed = self.failure.as_ref().map(|failure| failure.reason);
         self.known.is_some() || failed.is_some_and(|reason| reason != FailureReason::Blocked { tried: false })
     }
 
     /// How often the flow is asked for while the account's budget suffices: its own interval, or the one for flows that are over.
     pub fn base_interval(&self, terminal: Duration) -> Duration {
-        match self.known {
-            Some(known) if known.report.status.is_terminal() => self.info.poll_interval.max(terminal),
+        match self.status() {
+            Some(status) if status.is_terminal() => self.info.poll_interval.max(terminal),
             _ => self.info.poll_interval,
         }
     }
 
-    /// Takes a good answer in that came at this moment; `counts` where it is a poll of ours, and a new status a transition.
+    /// The status that was reported last, however long ago.
+    pub fn status(&self) -> Option<Status> {
+        self.known?.status.map(|status| status.value)
+    }
+
+    /// Takes a good answer in that came at this moment; `counts` where it is a poll of ours, and a new status a transition. What it does
+    /// not report stays what was reported last.
     pub(super) fn succeeded(&mut self, report: FlowReport, at: SystemTime, counts: bool) {
-        let entered = |known: &Known| known.report.status.index() != report.status.index();
-        let same = self.known.filter(|known| !entered(known));
-        if counts && self.known.as_ref().is_some_and(entered) {
-            self.transitions.add(report.status);
+        let instant = Instant::now();
+        let before = self.known;
+        let was = self.status();
+        let entered = match (was, report.status) {
+            (Some(before), Some(now)) => before.index() != now.index(),
+            _ => false,
+        };
+        if let Some(status) = report.status.filter(|_| counts && entered) {
+            self.transitions.add(status);
         }
+        let is_first = was.is_none() && report.status.is_some();
+        let since = before.map(|known| known.status_since).filter(|_| !entered && !is_first);
         self.failure = None;
         self.known = Some(Known {
-            report,
-            status_since: same.map_or(at, |known| known.status_since),
+            status: latest(report.status, before.and_then(|known| known.status), instant),
+            status_since: since.unwrap_or(at),
+            recall_type: latest(report.recall_type, before.and_then(|known| known.recall_type), instant),
+            recall_attempts: latest(
+                report.recall_attempts,
+                before.and_then(|known| known.recall_attempts),
+                instant,
+            ),
+            recall_interval_seconds: latest(
+                report.recall_interval_seconds,
+                before.and_then(|known| known.recall_interval_seconds),
+                instant,
+            ),
+            nodes: latest(report.nodes, before.and_then(|known| known.nodes), instant),
             at,
-            instant: Instant::now(),
+            instant,
         });
     }
 
     /// Takes a failed poll in: what was known stays.
-    pub(super) fn failed(&mut self, reason: FailureReason, at: SystemTime) {
-        let since = self.failure.map_or(at, |before| before.since);
-        self.failure = Some(Failure { reason, since });
+    pub(super) fn failed(&mut self, reason: FailureReason, detail: Option<Arc<str>>, at: SystemTime) {
+        let since = self.failure.as_ref().map_or(at, |before| before.since);
+        self.failure = Some(Failure { reason, detail, since });
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::account::AccountFlows;
-use super::record::{FlowRecord, Known};
+use super::record::{FlowRecord, Known, Reported};
 use crate::model::{CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Status};
 
 /// The rules by which a state is judged, from the configuration.
@@ -40,22 +40,43 @@ impl Snapshot {
         account.state.stretched(base)
     }
 
-    /// What is known of a flow, unless it is too old to be shown.
+    /// What is known of a flow, unless its last good answer is too old for anything of it to be shown.
     pub fn fresh<'f>(&self, account: &AccountFlows, flow: &'f FlowRecord) -> Option<&'f Known> {
         let known = flow.known.as_ref()?;
-        let age = self.taken.saturating_duration_since(known.instant);
+        self.is_fresh(account, flow, known.instant).then_some(known)
+    }
+
+    /// What was reported of a flow, unless that is too long ago to be shown.
+    pub fn fresh_part<T: Copy>(
+        &self,
+        account: &AccountFlows,
+        flow: &FlowRecord,
+        part: impl FnOnce(&Known) -> Option<Reported<T>>,
+    ) -> Option<T> {
+        let reported = part(flow.known.as_ref()?)?;
+        self.is_fresh(account, flow, reported.at).then_some(reported.value)
+    }
+
+    /// The status to show: what was reported last, if that is not too long ago; unknown where none was ever reported. `None` where nothing
+    /// is to be shown.
+    pub fn status(&self, account: &AccountFlows, flow: &FlowRecord) -> Option<Status> {
+        match self.fresh(account, flow)?.status {
+            None => Some(Status::Unknown(None)),
+            Some(_) => self.fresh_part(account, flow, |known| known.status),
+        }
+    }
+
+    fn is_fresh(&self, account: &AccountFlows, flow: &FlowRecord, at: Instant) -> bool {
+        let age = self.taken.saturating_duration_since(at);
         // A scrape asks this for every flow in most families, so the interval is worked out only where it decides.
-        (age <= self.policy.stale_after || age <= self.poll_interval(account, flow) * 3).then_some(known)
+        age <= self.policy.stale_after || age <= self.poll_interval(account, flow) * 3
     }
 
     /// The account's flows by present status; a flow whose state is not known, or not any more, counts as unknown.
     pub fn count_by_status(&self, account: &AccountFlows) -> CountByStatus {
         let mut counts = CountByStatus::default();
         for flow in &account.flows {
-            counts.add(
-                self.fresh(account, flow)
-                    .map_or(Status::Unknown(None), |known| known.report.status),
-            );
+            counts.add(self.status(account, flow).unwrap_or(Status::Unknown(None)));
         }
         counts
     }

@@ -18,6 +18,14 @@ pub fn explain(reason: FailureReason) -> Explanation {
             "not asked: the vendor refuses this account, so it is asked only once a minute",
             "cure the account's own last error; asking resumes by itself within about a minute",
         ),
+        FailureReason::OtherFlow => (
+            "the answer is about another flow",
+            "look for a cache between here and the vendor that takes one request for another; call the vendor if there is none",
+        ),
+        FailureReason::NoData => (
+            "the vendor reports success but sends no data: it knows no such flow any more",
+            "remove the flow if it was deleted, or correct key_id",
+        ),
         FailureReason::Api(code) => explain_code(code),
         FailureReason::Transport(outcome) => explain_outcome(outcome),
     };
@@ -32,7 +40,11 @@ pub fn every_reason() -> impl Iterator<Item = FailureReason> {
     codes
         .map(FailureReason::Api)
         .chain(failures.map(FailureReason::Transport))
-        .chain([FailureReason::Blocked { tried: true }])
+        .chain([
+            FailureReason::OtherFlow,
+            FailureReason::NoData,
+            FailureReason::Blocked { tried: true },
+        ])
 }
 
 /// Explains a flow's status where it calls for somebody.

@@ -19,11 +19,11 @@ pub fn status(status: Status) -> String {
 }
 
 /// A status for people who see no number beside it.
-pub fn status_in_full(of: Status) -> String {
+pub fn status_in_full(of: Option<Status>) -> String {
     match of {
-        Status::Unknown(Some(code)) => format!("unknown (the vendor's number {code})"),
-        Status::Unknown(None) => "not reported".to_owned(),
-        of => status(of),
+        Some(Status::Unknown(Some(code))) => format!("unknown (the vendor's number {code})"),
+        None | Some(Status::Unknown(None)) => "not reported".to_owned(),
+        Some(of) => status(of),
     }
 }
 

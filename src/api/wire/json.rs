@@ -1,0 +1,219 @@
+//! JSON as it comes: read as far as it can be read, and never a reason to give more up than what is odd.
+//!
+//! In: a response body. Out: objects whose fields are slices of the text. What nobody asks for is never copied: customers' texts are in it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::super::error::Error;
+
+/// Nesting beyond this is nobody's answer. The documented answer is 4 deep.
+const MAX_DEPTH: usize = 64;
+
+/// 2^53: beyond it a float is not exact, so it is not a whole number that anybody meant.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The text of a body, with what is not JSON put right where that costs no truth: a byte order mark, a character that was cut off, a
+/// raw line break within a text, and the words for numbers that are none.
+///
+/// # Errors
+/// [`Error::Decode`] for an empty body and for absurd nesting: the parser limits the depth of what it builds, not of what it skips.
+pub(super) fn text_of(body: &[u8]) -> Result<Cow<'_, str>, Error> {
+    let text = match String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)) {
+        text if text.trim_ascii().is_empty() => return Err(Error::Decode("empty body".to_owned())),
+        text => text,
+    };
+    if !needs_repair(&text)? {
+        return Ok(text);
+    }
+    let mut repaired = String::with_capacity(text.len() + 16);
+    let mut strings = Strings::default();
+    let mut rest = &*text;
+    while let Some(character) = rest.chars().next() {
+        let (taken, after) = match NOT_A_NUMBER
+            .iter()
+            .find(|word| !strings.inside && rest.starts_with(**word))
+        {
+            Some(word) => {
+                // As a text it is a field that cannot be read, which is what it is.
+                repaired.extend(["\"", word, "\""]);
+                rest.split_at_checked(word.len()).unwrap_or_default()
+            }
+            None => {
+                let (taken, after) = rest.split_at_checked(character.len_utf8()).unwrap_or_default();
+                repaired.push_str(if strings.inside && character.is_ascii_control() {
+                    " "
+                } else {
+                    taken
+                });
+                (taken, after)
+            }
+        };
+        taken.bytes().for_each(|byte| strings.pass(byte));
+        rest = after;
+    }
+    Ok(Cow::Owned(repaired))
+}
+
+/// What JavaScript's and Python's writers put where a number is none.
+const NOT_A_NUMBER: [&str; 4] = ["-Infinity", "Infinity", "NaN", "undefined"];
+
+/// Where texts begin and end.
+#[derive(Default)]
+struct Strings {
+    inside: bool,
+    escaped: bool,
+}
+
+impl Strings {
+    fn pass(&mut self, byte: u8) {
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.inside => self.escaped = true,
+            b'"' => self.inside = !self.inside,
+            _ => {}
+        }
+    }
+}
+
+fn needs_repair(text: &str) -> Result<bool, Error> {
+    let mut strings = Strings::default();
+    let mut depth = 0_usize;
+    let mut needed = false;
+    for byte in text.bytes() {
+        match byte {
+            _ if strings.inside => needed |= byte.is_ascii_control(),
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(Error::Decode(format!("nested deeper than {MAX_DEPTH}")));
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'N' | b'I' | b'd' => needed = true,
+            _ => {}
+        }
+        strings.pass(byte);
+    }
+    Ok(needed)
+}
+
+/// A JSON object: its fields in their order, a repeated one as often as it stands there.
+pub(super) struct Object<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
+
+impl<'t> Object<'t> {
+    /// The object that this text is.
+    pub(super) fn parse(text: &'t str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+
+    /// The object that this value is, if it is one.
+    pub(super) fn of(value: &'t RawValue) -> Option<Self> {
+        Self::parse(value.get()).ok()
+    }
+
+    /// The value of a field. One that is repeated with another value has none.
+    pub(super) fn get(&self, name: &str) -> Value<'t> {
+        let mut found = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| *value);
+        match found.next() {
+            None => Value::Absent,
+            Some(first) if found.any(|other| other.get() != first.get()) => Value::Odd,
+            Some(first) if matches!(first.get(), "null" | "\"\"") => Value::Absent,
+            Some(first) => Value::Is(first),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(Key(key)) = map.next_key()? {
+                    entries.push((key, map.next_value()?));
+                }
+                Ok(Object(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Key<'t>(#[serde(borrow)] Cow<'t, str>);
+
+/// What stands in a field.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'t> {
+    /// Nothing: no such field, `null`, or an empty text.
+    Absent,
+    /// This.
+    Is(&'t RawValue),
+    /// Two different things.
+    Odd,
+}
+
+/// What was read of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Read<T> {
+    /// There is nothing.
+    Absent,
+    /// This is there.
+    Is(T),
+    /// Something is there that cannot be this.
+    Odd,
+}
+
+impl<'t> Value<'t> {
+    /// A whole number, which may come as a number or as a text.
+    pub(super) fn int(self) -> Read<i64> {
+        self.read(|value| int(value.get()))
+    }
+
+    /// A list.
+    pub(super) fn list(self) -> Read<Vec<&'t RawValue>> {
+        self.read(|value| serde_json::from_str(value.get()).ok())
+    }
+
+    fn read<T>(self, read: impl FnOnce(&'t RawValue) -> Option<T>) -> Read<T> {
+        match self {
+            Self::Absent => Read::Absent,
+            Self::Odd => Read::Odd,
+            Self::Is(value) => match value.get().trim_matches('"').trim().is_empty() {
+                true => Read::Absent,
+                false => read(value).map_or(Read::Odd, Read::Is),
+            },
+        }
+    }
+}
+
+fn int(raw: &str) -> Option<i64> {
+    if let Some(text) = raw.strip_prefix('"') {
+        // No escape stands for a digit in any answer that was seen, and such a text is just odd.
+        return text.strip_suffix('"')?.trim().parse().ok();
+    }
+    if let Ok(number) = raw.parse() {
+        return Some(number);
+    }
+    let number: f64 = raw
+        .parse()
+        .ok()
+        .filter(|_| raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()))?;
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "whole and within the exact range, checked here"
+    )]
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+}

@@ -81,6 +81,8 @@ impl From<FailureReason> for ProbeFailure {
 pub(super) struct Handle {
     pub(super) messages: mpsc::UnboundedSender<Message>,
     pub(super) stop: CancellationToken,
+    /// Cancelled when it has ended.
+    pub(super) ended: CancellationToken,
 }
 
 /// The accounts that are polled at present.

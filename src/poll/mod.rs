@@ -29,7 +29,7 @@ pub use self::handle::ProbeFailure;
 use self::handle::{Handle, Handles, Message, Settings, Update};
 pub use self::plan::{Connect, Plan, over_network};
 pub use self::probe::{NoSuchAccount, Probed, Prober};
-use crate::config::Config;
+use crate::config::{Account, Config};
 use crate::metrics::Activity;
 use crate::store::Store;
 use exporter_toolkit::clock::SharedClock;
@@ -149,12 +149,31 @@ impl Poller {
                     }
                 }
                 Some(command) = self.commands.recv() => {
+                    self.end_others(&command.plan.config).await;
                     self.apply(command.plan);
                     // Whoever asked may have gone; the plan is in force all the same.
                     let _ = command.done.send(());
                 }
             }
         }
+    }
+
+    /// Ends the polling of accounts that the new configuration gives another meaning to, and forgets what is known of them. What they have
+    /// asked for and not got is nobody's any more, and must be gone before the new ones begin.
+    async fn end_others(&mut self, new: &Config) {
+        let before = self.config.get();
+        let mut handles = self.handles.all();
+        for account in &before.accounts {
+            let is_other = |new: &Account| new.name == account.name && !new.is_same_customer(account);
+            if new.accounts.iter().any(is_other)
+                && let Some(handle) = handles.remove(&account.name)
+            {
+                handle.stop.cancel();
+                handle.ended.cancelled().await;
+                self.store.forget(&account.name);
+            }
+        }
+        self.handles.replace(handles);
     }
 
     /// Takes a plan over: the store first, so that no poll files a result for a flow that is not shown yet.
@@ -200,13 +219,15 @@ impl Poller {
         let (messages, receiver) = mpsc::unbounded_channel();
         let (store, activity) = (Arc::clone(&self.store), Arc::clone(&self.activity));
         let task = AccountTask::new(settings, store, activity, Arc::clone(&self.clock));
-        let stopped = stop.clone();
+        let (stopped, ended) = (stop.clone(), CancellationToken::new());
+        let end = ended.clone().drop_guard();
         self.tasks.spawn(async move {
+            let _end = end;
             task.run(receiver, stopped.clone()).await;
             Stopped {
                 asked: stopped.is_cancelled(),
             }
         });
-        Handle { messages, stop }
+        Handle { messages, stop, ended }
     }
 }

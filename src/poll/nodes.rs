@@ -70,7 +70,9 @@ impl Gathered {
 
     /// The page to ask for next, if the vendor says that there are more nodes and more asking may help.
     pub(super) fn next_page(&self) -> Option<u32> {
-        if self.ended || self.pages >= MAX_PAGES || !self.incomplete() {
+        // A page 2 that says how many pages there are at our size says nothing of what is on our first.
+        let first_is_due = self.first_page_missing && self.said().is_none();
+        if self.ended || self.pages >= MAX_PAGES || !(self.incomplete() || first_is_due) {
             None
         } else if self.first_page_missing {
             Some(1)
@@ -94,6 +96,10 @@ impl Gathered {
             // between its first page and our second is on our first.
             self.first_page_missing = self.pages == 2 && page.size == Some(PAGE_SIZE) && self.first.size != page.size;
             self.next += 1;
+            if self.first_page_missing {
+                // What has no key is on that page once more.
+                self.anonymous = CountByStatus::default();
+            }
         }
         // A vendor that honours no page number gives the same page again, and may say which one that is.
         let is_repetition = page
@@ -160,6 +166,11 @@ impl Gathered {
         }
     }
 
+    /// How many nodes the vendor says there are, where that can be so: some answers say 0 and hand some out.
+    fn said(&self) -> Option<i64> {
+        self.total.filter(|total| *total > 0)
+    }
+
     fn have(&self) -> u64 {
         self.keyed.len() as u64 + u64::from(self.anonymous.total())
     }
@@ -167,10 +178,227 @@ impl Gathered {
     /// Whether the vendor says that there are more nodes than it handed out. Where it says how many there are, that decides, unless it
     /// says none and hands some out; otherwise the number of pages does.
     fn incomplete(&self) -> bool {
-        match (self.total.filter(|total| *total > 0), self.pages_there_are) {
+        match (self.said(), self.pages_there_are) {
             (Some(total), _) => total.unsigned_abs() > self.have(),
             (None, Some(pages)) => pages >= i64::from(self.next),
             (None, None) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a vendor pages, where it does not do so as its answers say.
+    #[derive(Clone, Copy, Default)]
+    struct Pager {
+        total: i64,
+        /// What it says the total is, if not this.
+        said: Option<Option<i64>>,
+        says_pages: bool,
+        says_current: bool,
+        own_size: Option<i64>,
+        ignores_size: bool,
+        ignores_current: bool,
+        keyless: bool,
+        lost: i64,
+    }
+
+    impl Pager {
+        fn page(self, number: Option<u32>) -> FlowPage {
+            let own = self.own_size.unwrap_or(PAGE_SIZE);
+            let size = if number.is_none() || self.ignores_size {
+                own
+            } else {
+                PAGE_SIZE
+            };
+            let current = if self.ignores_current {
+                1
+            } else {
+                i64::from(number.unwrap_or(1))
+            };
+            let there = self.total - self.lost;
+            let keys = (current - 1) * size + 1..=(current * size).min(there);
+            FlowPage {
+                nodes: Some(
+                    keys.map(|key| Node {
+                        key: (!self.keyless).then_some(NodeKey::Number(key)),
+                        status: Status::Completed,
+                    })
+                    .collect(),
+                ),
+                total: self.said.unwrap_or(Some(self.total)),
+                pages: self.says_pages.then_some((self.total + size - 1) / size),
+                size: Some(size),
+                current: self.says_current.then_some(current),
+                ..FlowPage::default()
+            }
+        }
+
+        /// Asks until nothing more is to be asked: which pages, how many nodes came, whether that is less than all, and how many of the
+        /// pages helped.
+        fn gathered(self) -> (Vec<u32>, u32, bool, u32) {
+            let mut gathered = Gathered::new(self.page(None));
+            let mut asked = Vec::new();
+            while let Some(number) = gathered.next_page() {
+                asked.push(number);
+                gathered.add(self.page(Some(number)));
+            }
+            let nodes = gathered.report().nodes.unwrap();
+            (
+                asked,
+                nodes.by_status.total(),
+                nodes.truncated,
+                gathered.helpful_pages(),
+            )
+        }
+    }
+
+    fn of(total: i64) -> Pager {
+        Pager {
+            total,
+            says_pages: true,
+            ..Pager::default()
+        }
+    }
+
+    #[test]
+    fn what_is_handed_out_is_counted_whatever_the_pager() {
+        let size = |own_size, pager: Pager| Pager {
+            own_size: Some(own_size),
+            ..pager
+        };
+        let keyless = |pager: Pager| Pager { keyless: true, ..pager };
+        let says_current = |pager: Pager| Pager {
+            says_current: true,
+            ..pager
+        };
+        let said = |said, pager: Pager| Pager {
+            said: Some(said),
+            ..pager
+        };
+        for (what, pager, asked, nodes, helpful) in [
+            ("everything at once", of(3), vec![], 3, 0),
+            ("pages of our size", of(250), vec![2, 3], 250, 2),
+            (
+                "the vendor's example: one node a page, and our size when asked",
+                size(1, of(574)),
+                vec![2, 1, 3, 4, 5, 6],
+                574,
+                6,
+            ),
+            (
+                "all of them on our first page, so that page 2 is empty",
+                size(4, of(10)),
+                vec![2, 1],
+                10,
+                1,
+            ),
+            (
+                "pages of its own size",
+                Pager {
+                    ignores_size: true,
+                    ..size(2, of(5))
+                },
+                vec![2, 3],
+                5,
+                2,
+            ),
+            (
+                "the same page whatever is asked for",
+                Pager {
+                    ignores_current: true,
+                    ..of(240)
+                },
+                vec![2],
+                100,
+                0,
+            ),
+            (
+                "our size, but always page 1",
+                Pager {
+                    ignores_current: true,
+                    ..size(1, of(574))
+                },
+                vec![2, 1],
+                100,
+                1,
+            ),
+            (
+                "one node short of the total",
+                Pager { lost: 1, ..of(240) },
+                vec![2, 3, 4],
+                239,
+                2,
+            ),
+            ("no total, but pages", said(None, of(250)), vec![2, 3], 250, 2),
+            (
+                "no total, our size, and all on its first page",
+                said(None, size(1, of(10))),
+                vec![2, 1],
+                10,
+                1,
+            ),
+            (
+                "a total of 0, and pages",
+                said(Some(0), size(1, of(574))),
+                vec![2, 1, 3, 4, 5, 6],
+                574,
+                6,
+            ),
+            ("nodes without keys on two pages", keyless(of(150)), vec![2], 150, 1),
+            (
+                "the same, page numbers said",
+                says_current(keyless(of(200))),
+                vec![2],
+                200,
+                1,
+            ),
+            (
+                "without keys, always page 1",
+                keyless(Pager {
+                    ignores_current: true,
+                    ..of(240)
+                }),
+                vec![2],
+                100,
+                0,
+            ),
+            (
+                "without keys, at our size when asked",
+                keyless(size(1, says_current(of(150)))),
+                vec![2, 1],
+                150,
+                2,
+            ),
+            ("more than ten pages", of(5000), (2..=10).collect(), 1000, 9),
+        ] {
+            let (asked_for, came, truncated, helped) = pager.gathered();
+            assert_eq!((asked_for, came, helped), (asked, nodes, helpful), "{what}");
+            assert_eq!(truncated, came > 10 || i64::from(came) < pager.total, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_names_its_flow_may_hold_many_nodes_and_one_that_does_not_hardly() {
+        let page = of(12).page(None);
+        assert!(Gathered::new(page.clone()).report().nodes.unwrap().truncated);
+        let named = FlowPage {
+            status: Some(Status::InProgress),
+            ..page
+        };
+        let nodes = Gathered::new(named).report().nodes.unwrap();
+        assert_eq!((nodes.truncated, nodes.reported), (false, Some(12)));
+    }
+
+    #[test]
+    fn an_answer_without_nodes_reports_none_and_asks_for_none() {
+        let bare = FlowPage {
+            total: Some(574),
+            ..FlowPage::default()
+        };
+        let gathered = Gathered::new(bare);
+        assert_eq!((gathered.next_page(), gathered.report().nodes), (None, None));
     }
 }

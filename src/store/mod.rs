@@ -92,6 +92,11 @@ impl Store {
         before.into_iter().flat_map(gone).collect()
     }
 
+    /// Forgets what is known of an account: from now on its name means another one.
+    pub fn forget(&self, account: &str) {
+        self.lock().accounts.remove(account);
+    }
+
     /// The state of everything now.
     pub fn snapshot(&self) -> Snapshot {
         let inner = self.lock();

@@ -110,7 +110,7 @@ impl Snapshot {
                 Ok(report) => record.succeeded(report, at, false),
                 Err(reason) => {
                     record.known = None;
-                    record.failed(reason, at);
+                    record.failed(reason, None, at);
                 }
             }
         }

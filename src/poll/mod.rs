@@ -31,6 +31,7 @@ pub use self::plan::{Connect, Plan, over_network};
 pub use self::probe::{NoSuchAccount, Probed, Prober};
 use crate::config::{Account, Config};
 use crate::metrics::Activity;
+use crate::model::AccountName;
 use crate::store::Store;
 use exporter_toolkit::clock::SharedClock;
 
@@ -110,7 +111,7 @@ impl Poller {
             handle: PollerHandle(sender),
             stop: CancellationToken::new(),
         };
-        poller.apply(plan);
+        poller.apply(plan, &[]);
         poller
     }
 
@@ -149,8 +150,8 @@ impl Poller {
                     }
                 }
                 Some(command) = self.commands.recv() => {
-                    self.end_others(&command.plan.config).await;
-                    self.apply(command.plan);
+                    let others = self.end_others(&command.plan.config).await;
+                    self.apply(command.plan, &others);
                     // Whoever asked may have gone; the plan is in force all the same.
                     let _ = command.done.send(());
                 }
@@ -158,11 +159,12 @@ impl Poller {
         }
     }
 
-    /// Ends the polling of accounts that the new configuration gives another meaning to, and forgets what is known of them. What they have
-    /// asked for and not got is nobody's any more, and must be gone before the new ones begin.
-    async fn end_others(&mut self, new: &Config) {
+    /// Ends the polling of accounts whose names mean others in the new configuration, and returns these names. What they have asked for and
+    /// not got is nobody's any more, and must be gone before the new ones begin.
+    async fn end_others(&mut self, new: &Config) -> Vec<AccountName> {
         let before = self.config.get();
         let mut handles = self.handles.all();
+        let mut others = Vec::new();
         for account in &before.accounts {
             let is_other = |new: &Account| new.name == account.name && !new.is_same_customer(account);
             if new.accounts.iter().any(is_other)
@@ -170,14 +172,15 @@ impl Poller {
             {
                 handle.stop.cancel();
                 handle.ended.cancelled().await;
-                self.store.forget(&account.name);
+                others.push(account.name.clone());
             }
         }
         self.handles.replace(handles);
+        others
     }
 
     /// Takes a plan over: the store first, so that no poll files a result for a flow that is not shown yet.
-    fn apply(&mut self, plan: Plan) {
+    fn apply(&mut self, plan: Plan, others: &[AccountName]) {
         self.config.set(plan.config);
         let (accounts, flows): (Vec<_>, Vec<_>) = plan
             .accounts
@@ -188,7 +191,7 @@ impl Poller {
             })
             .unzip();
         let mut gone = HashMap::<_, Vec<_>>::new();
-        for (account, flow) in self.store.apply(plan.policy, flows) {
+        for (account, flow) in self.store.apply(plan.policy, flows, others) {
             gone.entry(account).or_default().push(flow);
         }
         let mut before = self.handles.all();

@@ -64,11 +64,13 @@ impl Store {
     }
 
     /// Takes a new configuration in, whole: flows that stay keep what is known of them, new ones begin, and what is not in it any more
-    /// is forgotten. Returns the records of flows that have gone, by account.
+    /// is forgotten, as is everything of the accounts in `others`, whose names mean others now. Returns the records of flows that have
+    /// gone, by account.
     pub fn apply(
         &self,
         policy: Policy,
         accounts: Vec<(AccountName, Vec<FlowInfo>)>,
+        others: &[AccountName],
     ) -> Vec<(AccountName, Arc<FlowRecord>)> {
         let mut inner = self.lock();
         inner.policy = policy;
@@ -77,7 +79,7 @@ impl Store {
             .into_iter()
             .map(|(name, infos)| {
                 let mut account = AccountFlows::new(name.clone(), infos);
-                if let Some(before) = before.get(&name) {
+                if let Some(before) = before.get(&name).filter(|_| !others.contains(&name)) {
                     account.inherit(before);
                 }
                 (name, Arc::new(account))
@@ -90,11 +92,6 @@ impl Store {
             gone.into_iter().map(move |flow| (name.clone(), flow))
         };
         before.into_iter().flat_map(gone).collect()
-    }
-
-    /// Forgets what is known of an account: from now on its name means another one.
-    pub fn forget(&self, account: &str) {
-        self.lock().accounts.remove(account);
     }
 
     /// The state of everything now.

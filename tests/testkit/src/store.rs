@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use laaffic_exporter::model::{CountByStatus, FlowInfo, FlowReport, KeyId, RecallType, Status};
+use laaffic_exporter::model::{CountByStatus, FlowInfo, FlowReport, KeyId, Nodes, RecallType, Status};
 use laaffic_exporter::store::{AccountFlows, Policy, Store};
 
 /// The flow's number as the exporter has it.
@@ -33,12 +33,16 @@ pub fn report(status: Status, nodes: &[Status]) -> FlowReport {
         counts.add(*status);
     }
     FlowReport {
-        status,
-        recall_type: RecallType::Failed,
+        status: Some(status),
+        recall_type: Some(RecallType::Failed),
         recall_attempts: Some(3),
-        recall_interval_minutes: Some(5),
-        nodes: counts,
-        nodes_truncated: false,
+        recall_interval_seconds: Some(300),
+        nodes: Some(Nodes {
+            by_status: counts,
+            reported: None,
+            truncated: false,
+        }),
+        ..FlowReport::default()
     }
 }
 

@@ -125,7 +125,13 @@ mod tests {
         let timeout = FailureReason::Transport(Outcome::Timeout);
         health
             .store
-            .failed("main", KeyId::new(key_id).unwrap(), timeout, SystemTime::UNIX_EPOCH)
+            .failed(
+                "main",
+                KeyId::new(key_id).unwrap(),
+                timeout,
+                None,
+                SystemTime::UNIX_EPOCH,
+            )
             .unwrap();
     }
 
@@ -156,7 +162,7 @@ mod tests {
             poll_interval: Duration::from_secs(1),
             ..info(1)
         };
-        health.store.apply(short, vec![("main".into(), vec![flow])]);
+        health.store.apply(short, vec![("main".into(), vec![flow])], &[]);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(!health.healthy());
         health.store.update_account("main", |account| account.blocked = true);

@@ -142,7 +142,7 @@ impl FlowOverview<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType};
+    use crate::model::{FailureReason, FlowInfo, FlowReport, KeyId, Outcome};
     use crate::store::{Policy, Store};
 
     fn at(seconds: u64) -> SystemTime {
@@ -151,12 +151,8 @@ mod tests {
 
     fn report(status: Status) -> FlowReport {
         FlowReport {
-            status,
-            recall_type: RecallType::All,
-            recall_attempts: None,
-            recall_interval_minutes: None,
-            nodes: CountByStatus::default(),
-            nodes_truncated: false,
+            status: Some(status),
+            ..FlowReport::default()
         }
     }
 
@@ -182,10 +178,10 @@ mod tests {
         let key = |number| KeyId::new(number).unwrap();
         let timeout = FailureReason::Transport(Outcome::Timeout);
         store.succeeded("a", key(2), report(Status::ExecutionException), at(50));
-        store.failed("b", key(1), timeout, at(40));
-        store.failed("b", key(1), timeout, at(90));
+        store.failed("b", key(1), timeout, None, at(40));
+        store.failed("b", key(1), timeout, None, at(90));
         store.succeeded("b", key(3), report(Status::ExecutionException), at(10));
-        store.failed("b", key(3), timeout, at(60));
+        store.failed("b", key(3), timeout, None, at(60));
         store.succeeded("a", key(1), report(Status::Pending), at(95));
         let snapshot = store.snapshot();
         let mut overview = Overview::new(&snapshot, None);

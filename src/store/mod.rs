@@ -216,7 +216,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{CountByStatus, RecallType};
+    use crate::model::{Nodes, RecallType};
 
     const POLICY: Policy = Policy {
         stale_after: Duration::from_secs(300),
@@ -235,12 +235,12 @@ mod tests {
 
     fn report(status: Status) -> FlowReport {
         FlowReport {
-            status,
-            recall_type: RecallType::All,
+            status: Some(status),
+            recall_type: Some(RecallType::All),
             recall_attempts: Some(3),
-            recall_interval_minutes: Some(5),
-            nodes: CountByStatus::default(),
-            nodes_truncated: false,
+            recall_interval_seconds: Some(300),
+            nodes: Some(Nodes::default()),
+            ..FlowReport::default()
         }
     }
 
@@ -265,8 +265,8 @@ mod tests {
 
     #[test]
     fn a_record_takes_no_more_memory_than_it_did() {
-        // Three cache lines, with the counts of its `Arc` 208 bytes: every flow has one (docs/performance.md).
-        assert!(size_of::<FlowRecord>() <= 192);
+        // Four cache lines: every flow has one (docs/performance.md).
+        assert!(size_of::<FlowRecord>() <= 256);
     }
 
     #[tokio::test(start_paused = true)]
@@ -314,33 +314,35 @@ mod tests {
     async fn failing_begins_once_and_being_blocked_does_not_hide_what_for() {
         let store = store();
         let refused = FailureReason::Api(crate::model::ApiCode::AUTHENTICATION_ERROR);
-        store.failed("main", key(12), refused, at(2)).unwrap();
+        store.failed("main", key(12), refused, None, at(2)).unwrap();
         store.skipped("main", key(12), at(5)).unwrap();
-        let failure = flow(&store, 12).failure.unwrap();
+        let failure = flow(&store, 12).failure.clone().unwrap();
         assert_eq!(
             (failure.reason, failure.since),
             (FailureReason::Blocked { tried: true }, at(2))
         );
-        let last_error = store.snapshot().accounts[0].state.last_error;
+        let last_error = store.snapshot().accounts[0].state.last_error.clone();
         assert_eq!(
             last_error,
             Some(LastError {
                 reason: refused,
+                detail: None,
+                key_id: key(12),
                 at: at(2)
             })
         );
         store
             .succeeded("main", key(12), report(Status::Pending), at(6))
             .unwrap();
-        store.failed("main", key(12), refused, at(9)).unwrap();
-        assert_eq!(flow(&store, 12).failure.unwrap().since, at(9));
+        store.failed("main", key(12), refused, None, at(9)).unwrap();
+        assert_eq!(flow(&store, 12).failure.clone().unwrap().since, at(9));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_flow_that_was_only_skipped_was_not_tried() {
         let store = store();
         let timeout = FailureReason::Transport(crate::model::Outcome::Timeout);
-        store.failed("main", key(7), timeout, at(1)).unwrap();
+        store.failed("main", key(7), timeout, None, at(1)).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
         let ended = store.snapshot().last_poll_ended;
         for number in [7, 12] {
@@ -349,7 +351,7 @@ mod tests {
         }
         assert!(flow(&store, 7).tried() && !flow(&store, 12).tried());
         assert_eq!(store.snapshot().last_poll_ended, ended, "no poll has ended");
-        store.failed("main", key(12), timeout, at(4)).unwrap();
+        store.failed("main", key(12), timeout, None, at(4)).unwrap();
         assert!(flow(&store, 12).tried());
     }
 
@@ -395,6 +397,59 @@ mod tests {
         );
     }
 
+    /// Answers with and without flow fields take turns: what one of them leaves out is what it was, and as old as it is.
+    #[tokio::test(start_paused = true)]
+    async fn what_an_answer_does_not_report_stays_and_ages_by_its_own_report() {
+        let store = store();
+        let told = report(Status::ExecutionException);
+        let silent = FlowReport {
+            nodes: Some(Nodes::default()),
+            ..FlowReport::default()
+        };
+        for second in (0..10).map(|turn| turn * 60) {
+            let report = if second % 120 == 0 { told } else { silent };
+            store.succeeded("main", key(12), report, at(second)).unwrap();
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        let shown = |store: &Store| {
+            let snapshot = store.snapshot();
+            snapshot.status(&snapshot.accounts[0], snapshot.accounts[0].flow(key(12)).unwrap())
+        };
+        assert_eq!(shown(&store), Some(Status::ExecutionException));
+        assert_eq!(flow(&store, 12).known.unwrap().status_since, at(0));
+        assert_eq!(flow(&store, 12).transitions.total(), 0);
+        for second in (10..16).map(|turn| turn * 60) {
+            store.succeeded("main", key(12), silent, at(second)).unwrap();
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        assert!(flow(&store, 12).up());
+        assert_eq!(shown(&store), None, "reported more than 300 s ago");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flow_whose_status_is_never_reported_has_an_unknown_one() {
+        let store = store();
+        store.succeeded("main", key(12), FlowReport::default(), at(1)).unwrap();
+        let snapshot = store.snapshot();
+        let account = &snapshot.accounts[0];
+        let flow = account.flow(key(12)).unwrap();
+        assert_eq!(snapshot.status(account, flow), Some(Status::Unknown(None)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_that_is_another_now_inherits_nothing() {
+        let store = store();
+        store
+            .succeeded("main", key(12), report(Status::Pending), at(1))
+            .unwrap();
+        store.apply(POLICY, vec![("main".into(), vec![info(12)])], &["main".into()]);
+        assert!(!flow(&store, 12).tried());
+        store
+            .succeeded("main", key(12), report(Status::ExecutionException), at(2))
+            .unwrap();
+        assert_eq!(flow(&store, 12).transitions.total(), 0, "nobody saw it begin");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_not_tracked_is_not_taken_in() {
         assert_eq!(store().skipped("main", key(99), at(1)), None);
@@ -420,6 +475,7 @@ mod tests {
         let gone = store.apply(
             POLICY,
             vec![("main".into(), vec![renamed, info(99)]), ("new".into(), vec![info(7)])],
+            &[],
         );
         let gone: Vec<_> = gone
             .iter()

@@ -14,8 +14,8 @@ pub struct FlowRecord {
     pub info: Arc<FlowInfo>,
     /// What the last good answer said, and when; `None` until the first success.
     pub known: Option<Known>,
-    /// Why the last poll failed; `None` while the last poll succeeded or none has ended yet.
-    pub failure: Option<Failure>,
+    /// Why the last poll failed; `None` while the last poll succeeded or none has ended yet. Boxed, since few have one.
+    pub failure: Option<Box<Failure>>,
     /// How often the flow was seen to enter each status. The first status that is seen is not an entry: nobody saw it begin.
     pub transitions: CountByStatus,
 }
@@ -140,6 +140,6 @@ impl FlowRecord {
     /// Takes a failed poll in: what was known stays.
     pub(super) fn failed(&mut self, reason: FailureReason, detail: Option<Arc<str>>, at: SystemTime) {
         let since = self.failure.as_ref().map_or(at, |before| before.since);
-        self.failure = Some(Failure { reason, detail, since });
+        self.failure = Some(Box::new(Failure { reason, detail, since }));
     }
 }

@@ -1,7 +1,7 @@
 //! Decoding, for any input: no body can end the program, and what is written in a documented shape is read back.
 
-use laaffic_exporter::api::{Error, FlowPage, Node, decode};
-use laaffic_exporter::model::{RecallType, Status};
+use laaffic_exporter::api::{Error, FlowPage, Node, NodeKey, decode};
+use laaffic_exporter::model::{RecallType, ResponseField, Status, UnreadableFields};
 use proptest::array::{uniform2, uniform3, uniform5};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -130,19 +130,29 @@ fn expected(said: &Said) -> FlowPage {
     let [key_id, status, recall_type, attempts, interval] = said.flow.map(|number| number.filter(|_| has_flow));
     let [total, pages, size] = said.paging.map(|number| number.filter(|_| has_paging));
     let node = |[key_id, status]: &[Option<i64>; 2]| Node {
-        key_id: *key_id,
+        key: key_id.map(NodeKey::Number),
         status: Status::from_code(*status),
+    };
+    let mut unreadable = UnreadableFields::default();
+    let mut amount = |field, number: Option<i64>, times| {
+        let amount = number.and_then(|number: i64| number.checked_mul(times).filter(|amount| *amount >= 0));
+        if number.is_some() && amount.is_none() {
+            unreadable.add(field);
+        }
+        amount
     };
     FlowPage {
         key_id,
-        status: Status::from_code(status),
-        recall_type: RecallType::from_code(recall_type),
-        recall_attempts: attempts,
-        recall_interval_minutes: interval,
-        nodes: said.nodes.iter().map(node).collect(),
-        total,
+        status: status.map(|code| Status::from_code(Some(code))),
+        recall_type: recall_type.map(|code| RecallType::from_code(Some(code))),
+        recall_attempts: amount(ResponseField::RecallNum, attempts, 1),
+        recall_interval_seconds: amount(ResponseField::RecallInterval, interval, 60),
+        nodes: Some(said.nodes.iter().map(node).collect()),
+        total: amount(ResponseField::Total, total, 1),
         pages,
         size,
+        current: None,
+        unreadable,
     }
 }
 

@@ -62,7 +62,7 @@ fn store() -> Arc<Store> {
         ("main", 2, timeout, 5),
         ("refused", 1, refused, 3600),
     ] {
-        store.failed(account, key(number), reason, at(NOW - age)).unwrap();
+        store.failed(account, key(number), reason, None, at(NOW - age)).unwrap();
     }
     store.skipped("refused", key(1), at(NOW - 20)).unwrap();
     store.update_account("refused", |account| {

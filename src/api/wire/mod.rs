@@ -84,7 +84,7 @@ pub fn decode(body: &[u8]) -> Result<FlowPage, Error> {
     match envelope.get("data") {
         Value::Absent => Err(Error::NoData),
         // An empty list is how some languages write an empty object.
-        Value::Is(data) if data.get() == "[]" => Err(Error::NoData),
+        value @ Value::Is(_) if matches!(value.list(), Read::Is(list) if list.is_empty()) => Err(Error::NoData),
         Value::Is(data) => match Object::of(data) {
             Some(data) => {
                 page.read(&data);

@@ -18,8 +18,8 @@ use exporter_toolkit::exposition::body::{FRAME, Frames};
 
 use super::{Activity, Exposition, catalogue, registry};
 use crate::model::{
-    AccountName, ApiCode, CountByStatus, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType,
-    Status,
+    AccountName, ApiCode, CountByStatus, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, Outcome,
+    RecallType, Status,
 };
 use crate::store::{AccountFlows, Policy, Store};
 
@@ -58,12 +58,15 @@ fn report(status: Option<i64>, nodes: &[Status]) -> FlowReport {
         counts.add(*node);
     }
     FlowReport {
-        status: Status::from_code(status),
-        recall_type: RecallType::Failed,
+        status: status.map(|code| Status::from_code(Some(code))),
+        recall_type: Some(RecallType::Failed),
         recall_attempts: Some(3),
-        recall_interval_minutes: Some(5),
-        nodes: counts,
-        nodes_truncated: false,
+        recall_interval_seconds: Some(300),
+        nodes: Some(Nodes {
+            by_status: counts,
+            ..Nodes::default()
+        }),
+        ..FlowReport::default()
     }
 }
 
@@ -133,22 +136,17 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
     );
     polled(14, Some(2), &[Status::Completed; 2], 603.0);
     let reason = FailureReason::Transport(Outcome::Timeout);
-    store.failed("main", key(14), reason, at(663.0)).unwrap();
-    let odd = FlowReport {
-        recall_type: RecallType::All,
-        nodes_truncated: true,
-        ..report(
-            Some(7),
-            &[Status::Unknown(Some(9)), Status::ExecutionException, Status::Cancelled],
-        )
-    };
+    store.failed("main", key(14), reason, None, at(663.0)).unwrap();
+    let mut odd = report(
+        Some(7),
+        &[Status::Unknown(Some(9)), Status::ExecutionException, Status::Cancelled],
+    );
+    odd.recall_type = Some(RecallType::All);
+    if let Some(nodes) = &mut odd.nodes {
+        (nodes.reported, nodes.truncated) = (Some(574), true);
+    }
     store.succeeded("main", key(16), odd, at(604.5)).unwrap();
-    let nothing = FlowReport {
-        recall_type: RecallType::Unknown,
-        recall_attempts: None,
-        recall_interval_minutes: None,
-        ..report(None, &[])
-    };
+    let nothing = FlowReport::default();
     store.succeeded("main", key(17), nothing, at(605.0)).unwrap();
 
     let last = i64::MAX.unsigned_abs();
@@ -156,10 +154,11 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
         .succeeded(HOSTILE, key(last), report(Some(4), &[]), at(606.0))
         .unwrap();
     let reason = FailureReason::Api(ApiCode(-99));
-    store.failed(HOSTILE, key(last), reason, at(666.0)).unwrap();
+    store.failed(HOSTILE, key(last), reason, None, at(666.0)).unwrap();
     store.update_account(HOSTILE, |state| {
         state.blocked = true;
         state.budget_ratio = 1.5;
+        state.paused = true;
         state.clock_skew_seconds = Some(-1.25);
     });
     store.update_account("main", |state| state.budget_ratio = 0.02);
@@ -375,7 +374,7 @@ fn polls_during_a_scrape_do_not_show_in_it() {
             let nodes = vec![Status::Pending; usize::try_from(round).unwrap()];
             let told = FlowReport {
                 recall_attempts: Some(round),
-                recall_interval_minutes: Some(round),
+                recall_interval_seconds: Some(round * 60),
                 ..report(Some(round + 10), &nodes)
             };
             store.succeeded("main", key(number), told, at(round as f64)).unwrap();
@@ -432,7 +431,7 @@ fn scrapes_beside_a_polling_thread_show_one_poll_per_flow() {
                 for number in 1..=flows {
                     let told = FlowReport {
                         recall_attempts: Some(round),
-                        recall_interval_minutes: Some(round),
+                        recall_interval_seconds: Some(round * 60),
                         ..report(Some(round), &[])
                     };
                     store.succeeded("main", key(number), told, at(round as f64)).unwrap();

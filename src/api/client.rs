@@ -1,10 +1,10 @@
 //! One signed exchange with the vendor.
 
-use std::io::Read as _;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flate2::read::MultiGzDecoder;
+use flate2::write::MultiGzDecoder;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
@@ -57,6 +57,11 @@ impl Client {
             timeout,
             clock,
         }
+    }
+
+    /// Within what every answer must be complete.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Asks for one flow with these credentials, and for one page of its nodes where `page` says which (from 1, 100 nodes each). `clock_offset` is added to
@@ -160,31 +165,69 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {
     }
     let encoding = response.headers().get(CONTENT_ENCODING);
     let is_gzip = encoding.is_some_and(|encoding| matches!(encoding.as_bytes(), b"gzip" | b"x-gzip"));
-    let mut body = Vec::new();
+    let mut body = if is_gzip {
+        Body::Gzip(Box::new(MultiGzDecoder::new(Limited::default())))
+    } else {
+        Body::Plain(Limited::default())
+    };
     loop {
         let chunk = response.chunk().await;
         match chunk.map_err(|error| Error::from_transport(error, Interruption::Truncated))? {
-            None if is_gzip => return unzipped(&body),
-            None => return Ok(body),
-            Some(chunk) if body.len() + chunk.len() > MAX_BODY_BYTES => {
-                return Err(Error::TooLarge(MAX_BODY_BYTES));
-            }
-            Some(chunk) => body.extend_from_slice(&chunk),
+            None => return body.end().map_err(unreadable),
+            Some(chunk) => body.take(&chunk).map_err(unreadable)?,
         }
     }
 }
 
-/// What was compressed, in one member or several: a proxy that joins what it has cached sends several (RFC 1952, section 2.2).
-fn unzipped(packed: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    MultiGzDecoder::new(packed)
-        .take(MAX_BODY_BYTES as u64 + 1)
-        .read_to_end(&mut body)
-        .map_err(|error| Error::Other(Interruption::Truncated, error.to_string()))?;
-    if body.len() > MAX_BODY_BYTES {
-        return Err(Error::TooLarge(MAX_BODY_BYTES));
+/// A body as it arrives, so that nothing is waited for once it is too much.
+enum Body {
+    Plain(Limited),
+    /// In one member or several: a proxy that joins what it has cached sends several (RFC 1952, section 2.2).
+    Gzip(Box<MultiGzDecoder<Limited>>),
+}
+
+impl Body {
+    fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(body) => body.write_all(chunk),
+            Self::Gzip(decoder) => {
+                decoder.write_all(chunk)?;
+                decoder.flush()
+            }
+        }
     }
-    Ok(body)
+
+    fn end(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Plain(body) => Ok(body.0),
+            Self::Gzip(decoder) => Ok(decoder.finish()?.0),
+        }
+    }
+}
+
+/// Takes what an answer may have, and no more.
+#[derive(Default)]
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_BODY_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn unreadable(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => Error::TooLarge(MAX_BODY_BYTES),
+        _ => Error::Other(Interruption::Truncated, error.to_string()),
+    }
 }
 
 /// Seconds to add to our own clock so that the vendor accepts our timestamps.

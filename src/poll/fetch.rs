@@ -278,6 +278,13 @@ impl Fetch<'_> {
             .query_detail(credentials, request.key_id, page, self.clock_offset, left());
         let mut exchange = asked.await;
         drop(permit);
+        // Whoever waits for a first answer most of the time that the vendor has for it, waits for the vendor.
+        if !retry
+            && page.is_none()
+            && matches!(exchange.result, Err(Error::GivenUp(after)) if after * 2 >= session.client.timeout())
+        {
+            exchange.result = Err(Error::Timeout);
+        }
         record(&session.activity, &exchange);
         self.clock_skew_seconds = exchange.clock_skew_seconds.or(self.clock_skew_seconds);
         self.pause = exchange

@@ -87,7 +87,6 @@ async fn what_will_not_pass_is_not_retried() {
         ),
         (Fault::Html, "decode"),
         (Fault::Empty, "decode"),
-        (Fault::InvalidUtf8, "decode"),
         (Fault::TruncatedJson, "decode"),
         (Fault::WrongTypes, "decode"),
         (Fault::Nested, "decode"),

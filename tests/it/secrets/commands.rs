@@ -67,7 +67,7 @@ async fn no_command_tells_a_secret() {
         (&["query", "3", "--account=inline", "--output=json"], 1),
         (&["query", "3", "--account=echo"], 1),
         (&["query", "5", "--account=echo", "--output=json"], 1),
-        (&["query", "6", "--account=echo"], 1),
+        (&["query", "6", "--account=echo"], 0),
         (&["query", "8", "--account=through-echo"], 1),
         (&["query", "1", "--account=mirror"], 1),
         (&["query", "1", "--account=nobody"], 1),

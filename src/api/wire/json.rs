@@ -102,7 +102,7 @@ fn needs_repair(text: &str) -> Result<bool, Error> {
 }
 
 /// A JSON object: its fields in their order, a repeated one as often as it stands there.
-pub(super) struct Object<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
+pub(super) struct Object<'t>(Vec<(Text<'t>, &'t RawValue)>);
 
 impl<'t> Object<'t> {
     /// The object that this text is.
@@ -117,11 +117,15 @@ impl<'t> Object<'t> {
 
     /// The value of a field. One that is repeated with another value has none.
     pub(super) fn get(&self, name: &str) -> Value<'t> {
-        let mut found = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| *value);
+        let mut found = self
+            .0
+            .iter()
+            .filter(|(key, _)| *key.0 == *name.as_bytes())
+            .map(|(_, value)| *value);
         match found.next() {
             None => Value::Absent,
             Some(first) if found.any(|other| other.get() != first.get()) => Value::Odd,
-            Some(first) if matches!(first.get(), "null" | "\"\"") => Value::Absent,
+            Some(first) if is_nothing(first) => Value::Absent,
             Some(first) => Value::Is(first),
         }
     }
@@ -140,7 +144,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut entries = Vec::new();
-                while let Some(Key(key)) = map.next_key()? {
+                while let Some(key) = map.next_key()? {
                     entries.push((key, map.next_value()?));
                 }
                 Ok(Object(entries))
@@ -151,13 +155,31 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
+/// A text, without its quotes and escapes. As bytes: half of a surrogate pair can be escaped, and is no character.
 #[derive(serde::Deserialize)]
-struct Key<'t>(#[serde(borrow)] Cow<'t, str>);
+struct Text<'t>(#[serde(borrow)] Cow<'t, [u8]>);
+
+impl<'t> Text<'t> {
+    /// The text that this value is, if it is one.
+    fn of(value: &'t RawValue) -> Option<Self> {
+        serde_json::from_str(value.get()).ok()
+    }
+
+    /// Without the blanks around it, what is no character among them.
+    fn trimmed(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.0).ok()?;
+        Some(text.trim_matches(|character: char| character.is_whitespace() || character.is_control()))
+    }
+}
+
+fn is_nothing(value: &RawValue) -> bool {
+    value.get() == "null" || Text::of(value).is_some_and(|text| text.trimmed() == Some(""))
+}
 
 /// What stands in a field.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'t> {
-    /// Nothing: no such field, `null`, or an empty text.
+    /// Nothing: no such field, `null`, or a text of nothing but blanks.
     Absent,
     /// This.
     Is(&'t RawValue),
@@ -179,7 +201,7 @@ pub(super) enum Read<T> {
 impl<'t> Value<'t> {
     /// A whole number, which may come as a number or as a text.
     pub(super) fn int(self) -> Read<i64> {
-        self.read(|value| int(value.get()))
+        self.read(int)
     }
 
     /// A list.
@@ -191,19 +213,17 @@ impl<'t> Value<'t> {
         match self {
             Self::Absent => Read::Absent,
             Self::Odd => Read::Odd,
-            Self::Is(value) => match value.get().trim_matches('"').trim().is_empty() {
-                true => Read::Absent,
-                false => read(value).map_or(Read::Odd, Read::Is),
-            },
+            Self::Is(value) => read(value).map_or(Read::Odd, Read::Is),
         }
     }
 }
 
-fn int(raw: &str) -> Option<i64> {
-    if let Some(text) = raw.strip_prefix('"') {
-        // No escape stands for a digit in any answer that was seen, and such a text is just odd.
-        return text.strip_suffix('"')?.trim().parse().ok();
+/// Of a text only its digits: `"3.0"` is what a number with a fraction was written as, and not the text of a whole one.
+fn int(value: &RawValue) -> Option<i64> {
+    if let Some(text) = Text::of(value) {
+        return text.trimmed()?.parse().ok();
     }
+    let raw = value.get();
     if let Ok(number) = raw.parse() {
         return Some(number);
     }

@@ -38,8 +38,8 @@ pub(super) fn text_of(body: &[u8]) -> Result<Cow<'_, str>, Error> {
             .find(|word| !strings.inside && rest.starts_with(**word))
         {
             Some(word) => {
-                // As a text it is a field that cannot be read, which is what it is.
-                repaired.extend(["\"", word, "\""]);
+                // Neither number nor text, list nor object: a field that cannot be read, which is what it is.
+                repaired.push_str("false");
                 rest.split_at_checked(word.len()).unwrap_or_default()
             }
             None => {
@@ -169,6 +169,17 @@ impl<'t> Text<'t> {
     fn trimmed(&self) -> Option<&str> {
         let text = std::str::from_utf8(&self.0).ok()?;
         Some(text.trim_matches(|character: char| character.is_whitespace() || character.is_control()))
+    }
+}
+
+/// What tells a value from another: the text that it is, or the number as it is written.
+pub(super) fn identity(value: &RawValue) -> Option<Cow<'_, [u8]>> {
+    let is_number = value
+        .get()
+        .starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    match Text::of(value) {
+        Some(text) => Some(text.0),
+        None => is_number.then(|| Cow::Borrowed(value.get().as_bytes())),
     }
 }
 

@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::value::RawValue;
 
-use self::json::{Object, Read, Value, text_of};
+use self::json::{Object, Read, Value, identity, text_of};
 use super::error::Error;
 use crate::model::{ApiCode, RecallType, ResponseField, Status, UnreadableFields};
 
@@ -49,7 +49,8 @@ pub struct Node {
     pub status: Status,
 }
 
-/// A node's `keyId`, only ever compared. It is documented as a number; whatever else comes tells one node from another just as well.
+/// A node's `keyId`, only ever compared. It is documented as a number; a text, or a number that is too large, tells
+/// one node from another just as well. Nothing else does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NodeKey {
     /// As documented.
@@ -175,7 +176,7 @@ impl FlowPage {
                 (Read::Odd, value) => {
                     self.unreadable.add(ResponseField::KeyId);
                     match value {
-                        Value::Is(raw) => Some(NodeKey::other(raw)),
+                        Value::Is(raw) => NodeKey::other(raw),
                         Value::Absent | Value::Odd => None,
                     }
                 }
@@ -189,10 +190,10 @@ impl FlowPage {
 }
 
 impl NodeKey {
-    fn other(raw: &RawValue) -> Self {
+    fn other(raw: &RawValue) -> Option<Self> {
         let mut hasher = DefaultHasher::new();
-        raw.get().trim_matches('"').hash(&mut hasher);
-        Self::Other(hasher.finish())
+        identity(raw)?.hash(&mut hasher);
+        Some(Self::Other(hasher.finish()))
     }
 }
 

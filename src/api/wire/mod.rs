@@ -82,10 +82,11 @@ pub fn decode(body: &[u8]) -> Result<FlowPage, Error> {
     if code != 0 {
         return Err(Error::Code(ApiCode(code)));
     }
-    match envelope.get("data") {
+    let data = envelope.get("data");
+    match data {
         Value::Absent => Err(Error::NoData),
         // An empty list is how some languages write an empty object.
-        value @ Value::Is(_) if matches!(value.list(), Read::Is(list) if list.is_empty()) => Err(Error::NoData),
+        Value::Is(_) if matches!(data.list(), Read::Is(list) if list.is_empty()) => Err(Error::NoData),
         Value::Is(data) => match Object::of(data) {
             Some(data) => {
                 page.read(&data);

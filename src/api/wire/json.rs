@@ -13,7 +13,7 @@ use super::super::error::Error;
 /// Nesting beyond this is nobody's answer. The documented answer is 4 deep.
 const MAX_DEPTH: usize = 64;
 
-/// 2^53: beyond it a float is not exact, so it is not a whole number that anybody meant.
+/// 2^53: from there on a float may be another number than was written, so it is not a whole number that anybody meant.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The text of a body, with what is not JSON put right where that costs no truth: a byte order mark, a character that was cut off, a
@@ -246,5 +246,5 @@ fn int(value: &RawValue) -> Option<i64> {
         clippy::cast_possible_truncation,
         reason = "whole and within the exact range, checked here"
     )]
-    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
 }

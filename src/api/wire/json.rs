@@ -124,7 +124,7 @@ impl<'t> Object<'t> {
             .map(|(_, value)| *value);
         match found.next() {
             None => Value::Absent,
-            Some(first) if found.any(|other| other.get() != first.get()) => Value::Odd,
+            Some(first) if found.any(|other| !is_same(first, other)) => Value::Odd,
             Some(first) if is_nothing(first) => Value::Absent,
             Some(first) => Value::Is(first),
         }
@@ -181,6 +181,18 @@ pub(super) fn identity(value: &RawValue) -> Option<Cow<'_, [u8]>> {
         Some(text) => Some(text.0),
         None => is_number.then(|| Cow::Borrowed(value.get().as_bytes())),
     }
+}
+
+/// Whether two values are the same but for the blanks between their parts.
+fn is_same(one: &RawValue, other: &RawValue) -> bool {
+    fn without_blanks(value: &RawValue) -> impl Iterator<Item = u8> {
+        let mut strings = Strings::default();
+        value.get().bytes().filter(move |byte| {
+            strings.pass(*byte);
+            strings.inside || !byte.is_ascii_whitespace()
+        })
+    }
+    without_blanks(one).eq(without_blanks(other))
 }
 
 fn is_nothing(value: &RawValue) -> bool {

@@ -1,4 +1,4 @@
-//! Everything that needs other programs: prometheus, promtool, alertmanager, nginx, chromium with chromedriver, systemd-analyze.
+//! Everything that needs other programs: prometheus, promtool, alertmanager, nginx, chromium with chromedriver, systemd-analyze, python3.
 //!
 //! Run only when asked for by name, as `scripts/test` does, which installs them: `cargo test --test with_programs`.
 #![allow(
@@ -11,6 +11,7 @@
 
 mod alerting;
 mod dashboards;
+mod differential;
 mod end_to_end;
 mod page;
 mod service;

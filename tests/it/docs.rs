@@ -9,12 +9,22 @@ use exporter_toolkit::exposition::Kind;
 use laaffic_exporter::cli::Cli;
 use laaffic_exporter::config;
 use laaffic_exporter::metrics::catalogue::{Family, PROBE, all};
-use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, Status};
+use laaffic_exporter::model::{ApiCode, FailureReason, Outcome, ResponseField, Status};
 use laaffic_exporter::words::failure::{every_reason, explain};
 use testkit::assertions::says;
 
-/// cargo's own flags that the README mentions.
-const FLAGS_OF_CARGO: [&str; 1] = ["--release"];
+/// cargo's own flags that the documents mention.
+const FLAGS_OF_CARGO: [&str; 2] = ["--release", "--workspace"];
+
+/// What has the flags of the exporter and of nothing else but cargo.
+const WITH_FLAGS: [&str; 6] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/command-line.md",
+    "docs/http.md",
+    "docs/troubleshooting.md",
+];
 
 /// Families that no dashboard or rule has a use for: how much address space there is says nothing of a program like this.
 const NOT_ASKED_FOR: [&str; 2] = ["process_virtual_memory_bytes", "process_virtual_memory_max_bytes"];
@@ -41,10 +51,13 @@ fn files(folders: &[&str], ends: &[&str]) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The README and everything in `docs/` and beside what is deployed.
+/// What is at the top of the repository.
+const AT_THE_TOP: [&str; 4] = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+
+/// Everything at the top, in `docs/` and beside what is deployed.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut found = files(&["docs", "deploy", "grafana"], &["md"]);
-    found.extend(["README.md", "CHANGELOG.md"].map(|path| (path.into(), read(path))));
+    found.extend(AT_THE_TOP.map(|path| (path.into(), read(path))));
     found
 }
 
@@ -117,16 +130,33 @@ fn every_metric_that_is_written_about_exists() {
 }
 
 #[test]
-fn the_readme_has_every_family_with_its_type_and_labels() {
+fn the_reference_lists_every_family_of_ours_and_no_other() {
+    let reference = read("docs/metrics.md");
+    let table = reference.split("\n## All at a glance\n").nth(1).unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let rows = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| [`")?.split_once("`](#"));
+    let listed: BTreeSet<_> = rows.map(|(name, _)| name).collect();
+    let names: Vec<_> = all().map(Family::query_name).collect();
+    let ours = names.iter().filter(|name| !name.starts_with("process_"));
+    assert_eq!(listed, ours.map(String::as_str).collect());
+}
+
+#[test]
+fn the_readme_leads_to_every_document() {
     let readme = read("README.md");
-    let rows = rows(&readme);
-    for family in all() {
-        let name = family.query_name();
-        let cells = rows.get(&*name);
-        assert!(cells.is_some(), "README.md does not have {name} in its table");
-        let cells = cells.unwrap();
-        assert_eq!(cells[0], family.kind.as_str(), "type of {name}");
-        assert_eq!(code(cells[1]), family.labels, "labels of {name}");
+    says(
+        &readme,
+        &["](docs/metrics.md)", "](docs/troubleshooting.md)", "](docs/README.md)"],
+    );
+    let list = read("docs/README.md");
+    for (path, _) in files(&["docs"], &["md"]) {
+        let path = path.strip_prefix("docs").unwrap().to_str().unwrap().to_owned();
+        // The runbooks have a list of their own.
+        let is_listed =
+            path == "README.md" || path.starts_with("runbooks/Laaffic") || list.contains(&format!("]({path})"));
+        assert!(is_listed, "docs/README.md does not list {path}");
     }
 }
 
@@ -153,9 +183,22 @@ fn the_reference_has_every_label_value() {
         .into_iter()
         .chain(Outcome::ALL.map(Outcome::label))
         .chain(reasons)
-        .chain(["api_other", "blocked"]);
+        .chain(["api_other", "other_flow", "no_data", "blocked"]);
     for word in words {
         assert!(reference.contains(&format!("| `{word}` |")), "no row on {word}");
+    }
+}
+
+#[test]
+fn the_reference_has_every_field_that_may_be_unreadable() {
+    let reference = read("docs/metrics.md");
+    let section = reference
+        .split("\n### laaffic_api_unreadable_fields_total\n")
+        .nth(1)
+        .unwrap();
+    let section = section.split("\n### ").next().unwrap();
+    for field in ResponseField::ALL.map(ResponseField::label) {
+        assert!(code(section).contains(&field), "no word on {field}");
     }
 }
 
@@ -182,9 +225,9 @@ fn the_reference_explains_every_reason_in_the_programs_own_words() {
 }
 
 #[test]
-fn the_readme_has_every_flag_with_its_default_and_no_other() {
-    let readme = read("README.md");
-    let rows = rows(&readme);
+fn the_documents_have_every_flag_with_its_default_and_no_other() {
+    let reference = read("docs/command-line.md");
+    let rows = rows(&reference);
     let cli = Cli::command();
     let mut known: BTreeSet<String> = FLAGS_OF_CARGO.map(str::to_owned).into();
     known.extend(["--help".to_owned(), "--version".to_owned()]);
@@ -193,7 +236,10 @@ fn the_readme_has_every_flag_with_its_default_and_no_other() {
     for (argument, long) in arguments.filter_map(|argument| Some((argument, argument.get_long()?))) {
         let flag = format!("--{long}");
         let cells = rows.get(&*flag);
-        assert!(cells.is_some(), "README.md does not have {flag} in its table");
+        assert!(
+            cells.is_some(),
+            "docs/command-line.md does not have {flag} in its table"
+        );
         if argument.get_action().takes_values() {
             let defaults = argument.get_default_values().iter();
             let defaults: Vec<_> = defaults.map(|value| value.to_str().unwrap()).collect();
@@ -201,9 +247,12 @@ fn the_readme_has_every_flag_with_its_default_and_no_other() {
         }
         known.insert(flag);
     }
-    let words = readme.split(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter));
-    for word in words.filter(|word| word.starts_with("--") && word.contains(char::is_alphabetic)) {
-        assert!(known.contains(word), "README.md speaks of an unknown {word}");
+    for path in WITH_FLAGS {
+        let text = read(path);
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter));
+        for word in words.filter(|word| word.starts_with("--") && word.contains(char::is_alphabetic)) {
+            assert!(known.contains(word), "{path} speaks of an unknown {word}");
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-// Filters the flows as one types, and asks for the page again every few seconds to take over what has changed. The page is whole
-// without this; nothing here knows how anything is rendered.
+// Filters the flows as one types, lets ages grow, and asks for the page again every few seconds to take over what has changed. The page
+// is whole without this; nothing here knows how anything is rendered, but for ages (words::age).
 'use strict';
 (() => {
   const PERIOD = 3000; // Milliseconds between two refreshes; more where one takes long, so that large pages leave the browser idle.
@@ -12,33 +12,57 @@
   let timer = 0;
   let asking = null;
   let answered = new Date();
+  let ahead = Date.parse(element('now').textContent) - Date.now(); // The exporter's clock minus this one, in milliseconds.
+  let tag = ''; // Of the page that is shown.
 
-  // What a flow is known by, in lower case; the server looks at the same (Row::matches).
+  const rows = () => body.querySelectorAll('tr[data-status]');
+
+  // What a flow is known by, in lower case; the server looks at the same (FlowView::matches).
   const known = new WeakMap();
   function text(row) {
     let found = known.get(row);
     if (found === undefined) {
-      const { status, failing } = row.dataset;
-      const words = [row.cells[0].textContent.replace(/\s+/g, ' '), status, row.cells[1].textContent.replaceAll('_', ' ')];
-      if (failing) words.push('failing', failing);
-      found = words.join(' ').toLowerCase();
+      const { status, words } = row.dataset;
+      const parts = [row.cells[0].textContent.replace(/\s+/g, ' '), status, status.replaceAll('_', ' '), words];
+      found = parts.join(' ').toLowerCase();
       known.set(row, found);
     }
     return found;
   }
 
+  function hide(one, hidden) {
+    if (one.hidden !== hidden) one.hidden = hidden;
+  }
+
   function filter() {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matches = (said) => words.every((word) => said.includes(word));
+    const accounts = new Set();
     let shown = 0;
-    for (const row of body.rows) {
-      const hidden = !words.every((word) => text(row).includes(word));
-      if (row.hidden !== hidden) row.hidden = hidden;
-      if (!hidden) shown += 1;
+    let total = 0;
+    for (const row of rows()) {
+      const hidden = !matches(text(row));
+      hide(row, hidden);
+      total += 1;
+      if (hidden) continue;
+      shown += 1;
+      accounts.add(row.dataset.account);
     }
-    const total = body.rows.length;
+    for (const group of body.querySelectorAll(':scope > tr.alike')) hide(group, !group.querySelector('tr[data-status]:not([hidden])'));
+    for (const card of element('accounts').children) hide(card, !accounts.has(card.dataset.key) && !matches(card.dataset.key.toLowerCase()));
+    for (const pill of element('summary').querySelectorAll('a')) {
+      const wanted = new URLSearchParams(pill.search).get('filter') ?? '';
+      if (wanted === words.join(' ')) pill.setAttribute('aria-current', 'true');
+      else pill.removeAttribute('aria-current');
+    }
     const sentence = `${shown} of ${total} shown`;
     if (element('shown').value !== sentence) element('shown').value = sentence;
-    element('nothing').hidden = shown > 0;
+    hide(element('nothing'), shown > 0);
+  }
+
+  // What was asked for is not left folded.
+  function unfold() {
+    for (const group of body.querySelectorAll(':scope > tr.alike details')) group.open = input.value.trim() !== '';
   }
 
   // The address keeps the filter, so that it can be sent to somebody and survives a reload.
@@ -47,50 +71,77 @@
     history.replaceState(null, '', value ? `?filter=${encodeURIComponent(value)}` : location.pathname);
   }
 
-  function replace(old, fresh) {
-    if (!old.isEqualNode(fresh)) old.replaceWith(document.adoptNode(fresh));
+  // As words::duration says whole seconds.
+  function duration(seconds) {
+    const units = (...pairs) => pairs.filter(([number]) => number > 0).map(([number, unit]) => `${number} ${unit}`).join(' ');
+    const [minutes, hours, days] = [60, 3600, 86400].map((unit) => Math.floor(seconds / unit));
+    if (seconds < 60) return `${seconds} s`;
+    if (seconds < 600) return units([minutes, 'min'], [seconds % 60, 's']);
+    if (seconds < 3600) return `${minutes} min`;
+    if (seconds < 86400) return units([hours, 'h'], [minutes % 60, 'min']);
+    return units([days, 'd'], [hours % 24, 'h']);
   }
 
-  // Rows and cells that say the same stay, so that a selection and the scroll position stay too.
-  function takeRows(fresh) {
+  function grow() {
+    const now = (Date.now() + ahead) / 1000;
+    for (const time of document.querySelectorAll('time[data-since]')) {
+      const words = duration(Math.max(0, Math.floor(now - Number(time.dataset.since))));
+      if (time.textContent !== words) time.textContent = words;
+    }
+  }
+
+  // What an element says apart from ages, as it came.
+  const said = (one) => one.outerHTML.replace(/(<time[^>]*>)[^<]*/g, '$1');
+  const came = new WeakMap();
+  const note = (list) => {
+    for (const one of list.children) came.set(one, said(one));
+  };
+
+  // Replaces what says something else; what says the same stays, so that a selection and the scroll position stay too. What was open
+  // stays open.
+  function take(list, fresh) {
     const old = new Map();
-    for (const row of body.rows) old.set(row.dataset.key, row);
-    let place = body.firstElementChild;
-    for (const row of [...fresh.rows]) {
-      const kept = old.get(row.dataset.key);
-      if (!kept) {
-        body.insertBefore(document.adoptNode(row), place);
-        continue;
+    for (const one of list.children) old.set(one.dataset.key, one);
+    let place = list.firstElementChild;
+    for (const one of [...fresh.children]) {
+      const words = said(one);
+      let kept = old.get(one.dataset.key);
+      old.delete(one.dataset.key);
+      if (!kept || came.get(kept) !== words) {
+        const taken = document.adoptNode(one);
+        came.set(taken, words);
+        if (!kept && input.value.trim() && taken.matches('.alike')) taken.querySelector('details').open = true;
+        if (kept) {
+          const folds = (row) => (row.matches('details') ? row : row.querySelector('details'));
+          if (folds(kept)?.open && folds(taken)) folds(taken).open = true;
+          if (kept === place) place = place.nextElementSibling;
+          kept.remove();
+        }
+        kept = taken;
       }
-      old.delete(row.dataset.key);
-      if (kept.dataset.status !== row.dataset.status || kept.dataset.failing !== row.dataset.failing) known.delete(kept);
-      for (const name of ['status', 'failing']) {
-        if (row.dataset[name] === undefined) delete kept.dataset[name];
-        else if (kept.dataset[name] !== row.dataset[name]) kept.dataset[name] = row.dataset[name];
-      }
-      const cells = [...row.cells];
-      cells.forEach((cell, index) => {
-        if (kept.cells[index].isEqualNode(cell)) return;
-        known.delete(kept);
-        kept.cells[index].replaceWith(document.adoptNode(cell));
-      });
       if (kept === place) place = place.nextElementSibling;
-      else body.insertBefore(kept, place);
+      else list.insertBefore(kept, place);
     }
     for (const gone of old.values()) gone.remove();
   }
 
-  function take(fresh) {
+  function takePage(fresh) {
     const script = (page) => page.querySelector('script[src]')?.getAttribute('src');
-    const rows = fresh.querySelector('#flows tbody');
-    if (!rows) throw new Error('the answer is another page');
+    const list = fresh.querySelector('#flows tbody');
+    if (!list) throw new Error('the answer is another page');
     if (script(fresh) !== script(document)) {
       location.reload(); // Another version of the exporter answers.
       return;
     }
     document.title = fresh.title;
-    for (const id of ['summary', 'accounts', 'now']) replace(element(id), fresh.getElementById(id));
-    takeRows(rows);
+    const summary = fresh.getElementById('summary');
+    if (said(summary) !== came.get(element('summary'))) {
+      const taken = document.adoptNode(summary);
+      came.set(taken, said(taken));
+      element('summary').replaceWith(taken);
+    }
+    take(element('accounts'), fresh.getElementById('accounts'));
+    take(body, list);
     filter();
   }
 
@@ -107,12 +158,21 @@
     if (asking || document.hidden) return;
     const started = performance.now();
     try {
-      asking = fetch(location.pathname, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
+      const headers = tag ? { 'If-None-Match': tag } : {};
+      asking = fetch(location.pathname, { cache: 'no-store', headers, signal: AbortSignal.timeout(PATIENCE) });
       const answer = await asking;
-      if (!answer.ok) throw new Error(`HTTP status ${answer.status}`);
-      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      take(fresh);
+      if (!answer.ok && answer.status !== 304) throw new Error(`HTTP status ${answer.status}`);
+      if (answer.status !== 304) {
+        takePage(new DOMParser().parseFromString(await answer.text(), 'text/html'));
+        tag = answer.headers.get('ETag') ?? '';
+      }
       answered = new Date();
+      const date = answer.headers.get('Date');
+      if (date) {
+        ahead = Date.parse(date) - Date.now();
+        element('now').textContent = date;
+      }
+      grow();
       element('lost').hidden = true;
     } catch (error) {
       lost(error);
@@ -124,23 +184,31 @@
 
   input.addEventListener('input', () => {
     filter();
+    unfold();
     remember();
   });
   element('find').addEventListener('submit', (event) => event.preventDefault());
-  element('summary').parentElement.addEventListener('click', (event) => {
-    const link = event.target.closest('#summary a');
+  document.querySelector('main').addEventListener('click', (event) => {
+    const link = event.target.closest('a[href^="?"]');
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     input.value = new URLSearchParams(link.search).get('filter') ?? '';
     filter();
+    unfold();
     remember();
   });
   document.addEventListener('visibilitychange', refresh);
 
+  note(body);
+  note(element('accounts'));
+  came.set(element('summary'), said(element('summary')));
   element('live').append(' Refreshes itself while it is looked at.');
+  setInterval(grow, 1000);
   // A page that came filtered has only some of the flows.
-  if (input.value) refresh();
-  else {
+  if (input.value) {
+    unfold();
+    refresh();
+  } else {
     filter();
     timer = setTimeout(refresh, PERIOD);
   }

@@ -12,15 +12,19 @@ use exporter_toolkit::web_config::LiveWebConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::config::{Config, LoadError};
 use crate::metrics::{Activity, registry};
 use crate::pages::Pages;
+use crate::pages::flow::FlowPages;
 use crate::pages::flows::Flows;
 use crate::pages::health::Health;
+use crate::pages::links::{Grafana, external_url};
 use crate::pages::running::Running;
 use crate::pages::status::StatusPage;
 use crate::pages::telemetry::{Telemetry, TelemetryPath};
+use crate::pages::view::Site;
 use crate::poll::{self, Plan, PollError, Poller};
 use crate::reload::{ConfigFile, Reloader};
 use crate::store::{Policy, Store};
@@ -32,6 +36,12 @@ pub struct WebOptions {
     pub telemetry_path: TelemetryPath,
     /// Scrapes served at once; 0 means no limit.
     pub max_requests: usize,
+    /// Where people reach this exporter; `None` means the host's name and `port`.
+    pub external_url: Option<Url>,
+    /// The first port that is listened on.
+    pub port: u16,
+    /// Where Grafana is, for links to the dashboards.
+    pub grafana_url: Option<Url>,
     /// File with TLS, passwords and headers; none means plain HTTP for everybody.
     pub config_file: Option<PathBuf>,
 }
@@ -109,6 +119,10 @@ impl App {
             store: Arc::clone(&store),
             registry: registry(&activity),
         };
+        let site = Site::new(
+            options.telemetry_path.as_str(),
+            options.grafana_url.as_ref().map(Grafana::new),
+        );
         let pages = Pages {
             metrics: MetricsHandler::new(telemetry, options.max_requests),
             flows: Flows::new(Arc::clone(&store), Arc::clone(&clock)),
@@ -119,10 +133,17 @@ impl App {
             },
             health: health.clone(),
             reload: asked,
-            status: StatusPage::new(store, clock, options.telemetry_path.as_str()),
+            flow: FlowPages::new(Arc::clone(&store), Arc::clone(&clock), site.clone()),
+            status: StatusPage::new(store, clock, site.clone()),
+            site,
         };
         let pages = pages.into_router(&options.telemetry_path);
         let server = Server::new(Guard::new(pages, Arc::new(live)));
+        activity.reached_at(&external_url(
+            options.external_url.as_ref(),
+            options.port,
+            server.has_tls(),
+        ));
         Ok(Self {
             poller,
             reloader,

@@ -84,7 +84,8 @@ fn run(cli: Cli) -> Result<()> {
             None => run_exporter(&export, clock).await,
             Some(Command::Demo(arguments)) => {
                 let listeners = listeners(&arguments.serve)?;
-                demo(&arguments, listeners, &options(&arguments.serve), clock, stdout()).await
+                let options = options(&arguments.serve, &listeners)?;
+                demo(&arguments, listeners, &options, clock, stdout()).await
             }
             Some(Command::Query(arguments)) => {
                 let config = config_file(&arguments.config)?.load()?;
@@ -167,16 +168,21 @@ async fn run_exporter(arguments: &ExportArgs, clock: SharedClock) -> Result<()> 
         watch: arguments.enable_auto_reload,
         on_request: arguments.enable_lifecycle,
     };
-    let app = App::new(config, Some(reloads), &options(&arguments.serve), clock)?;
+    let options = options(&arguments.serve, &listeners)?;
+    let app = App::new(config, Some(reloads), &options, clock)?;
     Ok(app.run(listeners, shutdown::on_signal()?).await?)
 }
 
-fn options(arguments: &ServeArgs) -> WebOptions {
-    WebOptions {
+fn options(arguments: &ServeArgs, listeners: &[TcpListener]) -> Result<WebOptions> {
+    let first = listeners.first().map(TcpListener::local_addr).transpose()?;
+    Ok(WebOptions {
         telemetry_path: arguments.telemetry_path.clone(),
         max_requests: arguments.max_requests,
+        external_url: arguments.external_url.clone(),
+        port: first.map_or(0, |address| address.port()),
+        grafana_url: arguments.grafana_url.clone(),
         config_file: arguments.web_config.file.clone(),
-    }
+    })
 }
 
 fn listeners(arguments: &ServeArgs) -> Result<Vec<TcpListener>> {

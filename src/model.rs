@@ -408,8 +408,10 @@ impl Outcome {
 pub enum FailureReason {
     /// The vendor answered with a code other than 0.
     Api(ApiCode),
-    /// The request did not end in a readable answer.
+    /// The request did not end in a readable answer, and not with an HTTP status either.
     Transport(Outcome),
+    /// The answer had an HTTP status other than 200: this one.
+    HttpStatus(u16),
     /// The answer is about another flow.
     OtherFlow,
     /// Code 0, and no data.
@@ -427,9 +429,18 @@ impl FailureReason {
         match self {
             Self::Api(code) => code.reason(),
             Self::Transport(outcome) => outcome.label(),
+            Self::HttpStatus(_) => Outcome::HttpStatus.label(),
             Self::OtherFlow => "other_flow",
             Self::NoData => "no_data",
             Self::Blocked { .. } => "blocked",
+        }
+    }
+
+    /// The HTTP status, where that is why.
+    pub fn http_status(self) -> Option<u16> {
+        match self {
+            Self::HttpStatus(status) => Some(status),
+            Self::Api(_) | Self::Transport(_) | Self::OtherFlow | Self::NoData | Self::Blocked { .. } => None,
         }
     }
 
@@ -437,7 +448,7 @@ impl FailureReason {
     pub fn code(self) -> Option<i64> {
         match self {
             Self::Api(code) => Some(code.0),
-            Self::Transport(_) | Self::OtherFlow | Self::NoData | Self::Blocked { .. } => None,
+            Self::Transport(_) | Self::HttpStatus(_) | Self::OtherFlow | Self::NoData | Self::Blocked { .. } => None,
         }
     }
 }

@@ -89,6 +89,7 @@ impl Error {
             Self::Code(code) => FailureReason::Api(*code),
             Self::OtherFlow(_) => FailureReason::OtherFlow,
             Self::NoData => FailureReason::NoData,
+            Self::HttpStatus(status) => FailureReason::HttpStatus(*status),
             other => FailureReason::Transport(other.outcome()),
         }
     }

@@ -65,7 +65,7 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Ask for one flow now and print what came.
     Query(QueryArgs),
-    /// Check the configuration; with --live also one request per flow, a verdict for each.
+    /// Check the configuration; with --live also one request per flow, and whether it works.
     Check(CheckArgs),
     /// Ask the exporter that listens there whether polling works, and exit with 0 or 1: for containers without curl.
     Healthcheck(HealthcheckArgs),
@@ -78,7 +78,7 @@ pub struct ExportArgs {
     #[command(flatten)]
     pub config: ConfigFileArg,
 
-    /// Check the configuration and every secret file it names, print the verdict and exit with 0 or 1.
+    /// Check the configuration and every secret file it names, and exit with 0 or 1.
     #[arg(long = "config.check", env = "LAAFFIC_EXPORTER_CONFIG_CHECK", value_parser = value::switch)]
     pub check: bool,
 

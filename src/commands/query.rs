@@ -80,7 +80,7 @@ fn report_table(account: &str, key_id: KeyId, name: Option<&str>, report: &FlowR
         ("Status", words::status_in_full(report.status)),
         ("Progress", progress(report)),
         (
-            "Nodes",
+            "Rounds",
             if nodes.is_empty() {
                 format!("none{more}")
             } else {

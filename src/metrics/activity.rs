@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use prometheus_client::collector::Collector;
@@ -35,6 +35,7 @@ const DURATION_BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 #[derive(Debug)]
 pub struct Activity {
     accounts: Mutex<BTreeMap<AccountName, AccountActivity>>,
+    external_url: OnceLock<Box<str>>,
     poll_panics: Counter,
     reload_successful: Gauge,
     reload_success_at: Gauge<f64, AtomicU64>,
@@ -73,6 +74,7 @@ impl Activity {
     pub fn new(accounts: impl IntoIterator<Item = AccountName>, loaded: SystemTime) -> Self {
         let activity = Self {
             accounts: Mutex::default(),
+            external_url: OnceLock::new(),
             poll_panics: Counter::default(),
             reload_successful: Gauge::default(),
             reload_success_at: Gauge::default(),
@@ -87,6 +89,11 @@ impl Activity {
     /// Makes the registry show these instruments.
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         registry.register_collector(Box::new(Arc::clone(self)));
+    }
+
+    /// Shows from now on where people reach this exporter. It does not change while it runs.
+    pub fn reached_at(&self, external_url: &str) {
+        self.external_url.get_or_init(|| external_url.into());
     }
 
     /// Begins to show an account, at 0. One that is shown already goes on counting.
@@ -231,6 +238,10 @@ impl Collector for Activity {
         ];
         let mut family = catalogue::BUILD_INFO.describe(encoder)?;
         ConstGauge::new(1_i64).encode(family.encode_family(&build)?)?;
+        if let Some(url) = self.external_url.get() {
+            let mut family = catalogue::EXTERNAL_URL_INFO.describe(encoder)?;
+            ConstGauge::new(1_i64).encode(family.encode_family(&[("url", &**url)])?)?;
+        }
         let family = catalogue::CONFIG_LAST_RELOAD_SUCCESSFUL.describe(encoder)?;
         self.reload_successful.encode(family)?;
         let family = catalogue::CONFIG_LAST_RELOAD_SUCCESS.describe(encoder)?;
@@ -349,6 +360,7 @@ mod tests {
         account.api_error(Endpoint::QueryDetail, ApiCode(-7));
         activity.poll_panicked();
         activity.reload_failed();
+        activity.reached_at("http://host:10871/");
         let text = text(&activity);
         for line in [
             "laaffic_api_requests_total{account=\"main\",endpoint=\"query_detail\",outcome=\"timeout\"} 1",
@@ -357,6 +369,7 @@ mod tests {
             "laaffic_api_request_duration_seconds_bucket{le=\"10.0\",account=\"main\",endpoint=\"query_detail\"} 1",
             "laaffic_api_retries_total{account=\"main\",endpoint=\"query_detail\"} 1",
             "laaffic_api_errors_total{account=\"main\",endpoint=\"query_detail\",code=\"-7\",reason=\"api_other\"} 1",
+            "laaffic_exporter_external_url_info{url=\"http://host:10871/\"} 1",
             "laaffic_exporter_poll_panics_total 1",
             "laaffic_exporter_config_last_reload_successful 0",
             "laaffic_exporter_config_last_reload_success_timestamp_seconds 1.5",

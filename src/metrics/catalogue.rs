@@ -54,6 +54,8 @@ const RATIO: Option<Unit> = Some(Unit::Ratio);
 families! {
     BUILD_INFO: "laaffic_exporter_build_info", Gauge, NO_UNIT, ["version", "revision", "rustc"],
         "What this exporter was built from; the value is always 1.";
+    EXTERNAL_URL_INFO: "laaffic_exporter_external_url_info", Gauge, NO_UNIT, ["url"],
+        "Where people reach this exporter (--web.external-url), with a slash at the end; the value is always 1.";
     CONFIG_LAST_RELOAD_SUCCESSFUL: "laaffic_exporter_config_last_reload_successful", Gauge, NO_UNIT, [],
         "Whether the last attempt to load the configuration succeeded; after a refused one the previous configuration stays in force.";
     CONFIG_LAST_RELOAD_SUCCESS: "laaffic_exporter_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, [],
@@ -103,7 +105,7 @@ families! {
     API_CLOCK_SKEW: "laaffic_api_clock_skew_seconds", Gauge, SECONDS, ["account"],
         "The vendor's clock minus ours, from the Date header of its last answer; absent before the first.";
     API_BLOCKED: "laaffic_api_blocked", Gauge, NO_UNIT, ["account"],
-        "Whether polling is stopped but for one probe a minute, because the vendor refuses the account's credentials or our address.";
+        "Whether the vendor refuses the account's credentials or this host's address, so that it is asked only once a minute.";
     API_PAUSED: "laaffic_api_paused", Gauge, NO_UNIT, ["account"],
         "Whether nothing is asked for a while, because the vendor wants to be left alone (Retry-After).";
     POLL_BUDGET: "laaffic_exporter_poll_budget_ratio", Gauge, RATIO, ["account"],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +20,7 @@ use crate::build_info;
 use crate::model::{CountByStatus, FailureReason, RecallType};
 use crate::store::{Snapshot, Store};
 use crate::words::failure::explain;
+use crate::words::trouble::FlowTrouble;
 
 /// What the path shows. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,26 +48,37 @@ pub struct Asked {
 }
 
 /// Answers `/api/v1/flows`.
-pub async fn show(State(flows): State<Flows>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+pub async fn show(
+    State(flows): State<Flows>,
+    asked: Result<Query<Asked>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(Query(asked)) = asked else {
+        return refuse("the query cannot be read; it may have account=NAME, once");
+    };
     let snapshot = flows.store.snapshot();
     if let Some(name) = &asked.account
         && !snapshot.accounts.iter().any(|account| *account.name == **name)
     {
-        let error = serde_json::json!({"error": "no such account is configured"});
-        return (StatusCode::BAD_REQUEST, Json(error)).into_response();
+        return refuse("no such account is configured");
     }
     let now = flows.clock.now();
     let write = move || written(&snapshot, asked.account.as_deref(), now);
     flows.renderer.answer(&headers, "application/json", write).await
 }
 
+fn refuse(sentence: &str) -> Response {
+    let error = serde_json::json!({"error": sentence});
+    (StatusCode::BAD_REQUEST, Json(error)).into_response()
+}
+
 fn written(snapshot: &Snapshot, account: Option<&str>, now: SystemTime) -> serde_json::Result<Vec<u8>> {
-    let overview = Overview::new(snapshot, account);
+    let overview = Overview::new(snapshot, account, now);
     let body = Body {
         version: build_info::VERSION,
         generated_timestamp_seconds: unix_seconds(now),
         flows_by_status: by_status(&overview.by_status()),
-        flows_failing: overview.failing(),
+        flows_failing: overview.unfetchable(),
         accounts: overview.accounts.iter().map(Account::new).collect(),
         flows: overview.flows.iter().map(Flow::new).collect(),
     };
@@ -94,7 +107,7 @@ struct Account<'s> {
     poll_budget_ratio: f64,
     flows_by_status: BTreeMap<&'static str, u32>,
     flows_failing: usize,
-    last_error: Option<Trouble<'s>>,
+    last_error: Option<Failed<'s>>,
 }
 
 #[derive(Serialize)]
@@ -116,14 +129,26 @@ struct Flow<'s> {
     recall_interval_seconds: Option<i64>,
     last_success_timestamp_seconds: Option<f64>,
     poll_interval_seconds: f64,
-    error: Option<Trouble<'s>>,
+    error: Option<Failed<'s>>,
+    troubles: Vec<Trouble>,
+}
+
+/// Something that is wrong with a flow.
+#[derive(Serialize)]
+struct Trouble {
+    trouble: &'static str,
+    /// The alert that is about it.
+    alert: Option<&'static str>,
+    meaning: &'static str,
+    cure: &'static str,
 }
 
 /// A failure with its words; `since_timestamp_seconds` for what lasts, `timestamp_seconds` for what may be over.
 #[derive(Serialize)]
-struct Trouble<'s> {
+struct Failed<'s> {
     reason: &'static str,
     code: Option<i64>,
+    http_status: Option<u16>,
     /// The same in the system's or the protocol's words.
     detail: Option<&'s str>,
     /// Of which flow, where that is not said by the place.
@@ -147,11 +172,11 @@ impl<'s> Account<'s> {
             clock_skew_seconds: state.clock_skew_seconds,
             poll_budget_ratio: state.budget_ratio,
             flows_by_status: by_status(&account.by_status),
-            flows_failing: account.failing,
-            last_error: state.last_error.as_ref().map(|error| Trouble {
+            flows_failing: account.unfetchable,
+            last_error: state.last_error.as_ref().map(|error| Failed {
                 timestamp_seconds: Some(unix_seconds(error.at)),
                 key_id: Some(error.key_id.get()),
-                ..Trouble::new(error.reason, error.detail.as_deref())
+                ..Failed::new(error.reason, error.detail.as_deref())
             }),
         }
     }
@@ -159,7 +184,7 @@ impl<'s> Account<'s> {
 
 impl<'s> Flow<'s> {
     fn new(flow: &FlowOverview<'s>) -> Self {
-        let FlowOverview { record, fresh, .. } = *flow;
+        let FlowOverview { record, fresh, .. } = flow;
         Self {
             account: flow.account,
             key_id: record.info.key_id.get(),
@@ -177,26 +202,40 @@ impl<'s> Flow<'s> {
             recall_interval_seconds: fresh.recall_interval_seconds,
             last_success_timestamp_seconds: record.known.map(|known| unix_seconds(known.at)),
             poll_interval_seconds: flow.poll_interval.as_secs_f64(),
-            error: record.failure.as_ref().map(|failure| Trouble {
+            error: record.failure.as_ref().map(|failure| Failed {
                 since_timestamp_seconds: Some(unix_seconds(failure.since)),
-                ..Trouble::new(failure.reason, failure.detail.as_deref())
+                ..Failed::new(failure.reason, failure.detail.as_deref())
             }),
+            troubles: flow.troubles.iter().map(|trouble| Trouble::new(*trouble)).collect(),
         }
     }
 }
 
-impl<'s> Trouble<'s> {
+impl<'s> Failed<'s> {
     fn new(reason: FailureReason, detail: Option<&'s str>) -> Self {
         let explanation = explain(reason);
         Self {
             reason: reason.label(),
             code: reason.code(),
+            http_status: reason.http_status(),
             detail,
             key_id: None,
             meaning: explanation.meaning,
             cure: explanation.cure,
             since_timestamp_seconds: None,
             timestamp_seconds: None,
+        }
+    }
+}
+
+impl Trouble {
+    fn new(trouble: FlowTrouble) -> Self {
+        let explanation = trouble.explain();
+        Self {
+            trouble: trouble.label(),
+            alert: trouble.alert(),
+            meaning: explanation.meaning,
+            cure: explanation.cure,
         }
     }
 }

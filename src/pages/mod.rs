@@ -3,25 +3,31 @@
 
 pub mod assets;
 mod bar;
+pub mod flow;
 pub mod flows;
 pub mod health;
 pub mod lifecycle;
+pub mod links;
 pub mod overview;
 pub mod probe;
+pub mod runbooks;
 pub mod running;
 pub mod status;
 pub mod telemetry;
+pub mod view;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use exporter_toolkit::exposition::MetricsHandler;
 
+use self::flow::FlowPages;
 use self::flows::Flows;
 use self::health::Health;
 use self::running::Running;
 use self::status::StatusPage;
 use self::telemetry::{Telemetry, TelemetryPath};
+use self::view::Site;
 use crate::poll::Prober;
 use crate::reload::ReloadHandle;
 
@@ -32,6 +38,10 @@ pub struct Pages {
     pub metrics: MetricsHandler<Telemetry>,
     /// Of `/`.
     pub status: StatusPage,
+    /// Of `/flows/…`.
+    pub flow: FlowPages,
+    /// Of `/runbooks/…`.
+    pub site: Site,
     /// Of `/api/v1/flows`.
     pub flows: Flows,
     /// Of `/probe`.
@@ -50,6 +60,10 @@ impl Pages {
         Router::new()
             .route(telemetry_path.as_str(), self.metrics.into_route())
             .route("/", get(status::show).with_state(self.status))
+            .route("/flows/{account}/{key_id}", get(flow::show).with_state(self.flow))
+            .route("/runbooks", get(runbooks::redirect))
+            .route("/runbooks/", get(runbooks::index).with_state(self.site.clone()))
+            .route("/runbooks/{alert}", get(runbooks::show).with_state(self.site))
             .merge(assets::router())
             .route("/api/v1/flows", get(flows::show).with_state(self.flows))
             .route("/probe", get(probe::probe).with_state(self.prober))

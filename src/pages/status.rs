@@ -1,108 +1,106 @@
 //! `/`: the state of every flow, for people.
 //!
 //! The page is whole without JavaScript. With it, `assets/status.js` asks for this same page every few seconds and takes over what
-//! has changed, so that there is one rendering of everything.
+//! has changed, so that there is one rendering of everything; where nothing has, the answer is 304.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use askama::Template;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY};
 use axum::response::Response;
 use exporter_toolkit::clock::SharedClock;
 use exporter_toolkit::pages::Renderer;
 use serde::Deserialize;
 
-use super::assets::{CSS, ICON, JS};
-use super::bar::{self, BAR, Segment};
-use super::overview::{AccountOverview, FlowOverview, Overview};
-use crate::build_info;
-
+use super::assets::JS;
+use super::bar::BAR;
+use super::links;
+use super::overview::{AccountOverview, Entry, FlowOverview, Overview, grouped};
+use super::view::{Failed, FlowView, Frame, Since, Site, Tally, lasting, protect};
 use crate::model::{FailureReason, Status};
 use crate::store::{Snapshot, Store};
 use crate::words;
-use crate::words::failure::{Explanation, explain, explain_status};
-
-/// The page brings everything along, and nothing on it runs or asks anything but its own files.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+use crate::words::trouble::AccountTrouble;
 
 /// What the page shows. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StatusPage {
     store: Arc<Store>,
     clock: SharedClock,
-    telemetry_path: Arc<str>,
+    site: Site,
     renderer: Renderer,
 }
 
 impl StatusPage {
-    /// A page on this store, with a link to the metrics.
-    pub fn new(store: Arc<Store>, clock: SharedClock, telemetry_path: &str) -> Self {
+    /// A page on this store.
+    pub fn new(store: Arc<Store>, clock: SharedClock, site: Site) -> Self {
         Self {
             store,
             clock,
-            telemetry_path: telemetry_path.into(),
+            site,
             renderer: Renderer::default(),
         }
     }
 }
 
 /// What is asked for in the query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Asked {
     #[serde(default)]
     filter: String,
 }
 
-/// Answers `/`.
-pub async fn show(State(page): State<StatusPage>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+/// Answers `/`. A query that cannot be read filters nothing.
+pub async fn show(
+    State(page): State<StatusPage>,
+    asked: Result<Query<Asked>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Query(asked) = asked.unwrap_or_default();
     let snapshot = page.store.snapshot();
     let now = page.clock.now();
-    let telemetry_path = Arc::clone(&page.telemetry_path);
-    let write = move || written(&snapshot, now, &telemetry_path, &asked.filter);
-    let mut response = page.renderer.answer(&headers, "text/html; charset=utf-8", write).await;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let site = page.site.clone();
+    let write = move || written(&snapshot, now, &site, &asked.filter);
+    let mut response = page
+        .renderer
+        .answer_if_changed(&headers, "text/html; charset=utf-8", lasting, write)
+        .await;
+    protect(response.headers_mut());
     response
 }
 
-fn written(snapshot: &Snapshot, now: SystemTime, telemetry_path: &str, filter: &str) -> askama::Result<Vec<u8>> {
-    let mut overview = Overview::new(snapshot, None);
-    overview.newest_trouble_first();
-    let by_status = overview.by_status();
-    let counts = by_status.iter().map(|(status, count)| Tally { status, count });
-    let in_trouble = overview
+fn written(snapshot: &Snapshot, now: SystemTime, site: &Site, filter: &str) -> askama::Result<Vec<u8>> {
+    let mut overview = Overview::new(snapshot, None, now);
+    overview.worst_first();
+    let wanted: Vec<_> = filter.split_whitespace().map(str::to_lowercase).collect();
+    let matching = overview
         .flows
         .iter()
-        .filter(|flow| flow.trouble_since().is_some())
-        .count();
-    let (failing, total) = (overview.failing(), overview.flows.len());
-    let wanted: Vec<_> = filter.split_whitespace().map(str::to_lowercase).collect();
-    let rows = overview.flows.iter().map(|flow| Row { flow, now });
+        .filter(|flow| FlowView { flow, now }.matches(&wanted));
+    let matching: Vec<_> = matching.collect();
+    let entries = grouped(matching.iter().copied());
+    let cards = overview.accounts.iter().map(|account| Card { account, now });
     let page = Page {
-        version: build_info::VERSION,
-        telemetry_path: telemetry_path.trim_start_matches('/'),
-        css: CSS.link(),
+        frame: site.frame(""),
         js: JS.link(),
-        icon: ICON.link(),
         filter,
         now: httpdate::fmt_http_date(now),
-        in_trouble,
-        total,
-        failing,
-        counts: counts.filter(|tally| tally.count > 0).collect(),
-        accounts: overview
-            .accounts
-            .iter()
-            .map(|account| Account { account, now })
+        total: overview.flows.len(),
+        shown: matching.len(),
+        pills: pills(&overview, &wanted),
+        in_trouble: overview.in_trouble(),
+        cards: cards
+            .filter(|card| {
+                let shown = |flow: &&FlowOverview<'_>| flow.account == card.account.name;
+                card.matches(&wanted) || matching.iter().any(shown)
+            })
             .collect(),
-        rows: rows.filter(|row| row.matches(&wanted)).collect(),
+        rows: entries.iter().map(|entry| Line::new(entry, now)).collect(),
     };
-    let mut html = Vec::with_capacity(4096 + page.rows.len() * 1024);
+    let mut html = Vec::with_capacity(4096 + page.shown * 1024);
     page.write_into(&mut html)?;
     Ok(html)
 }
@@ -110,48 +108,116 @@ fn written(snapshot: &Snapshot, now: SystemTime, telemetry_path: &str, filter: &
 #[derive(Template)]
 #[template(path = "status.html")]
 struct Page<'s> {
-    version: &'static str,
-    /// Relative, as all links of the page are.
-    telemetry_path: &'s str,
-    css: String,
+    frame: Frame<'s>,
     js: String,
-    icon: String,
     filter: &'s str,
     now: String,
-    in_trouble: usize,
     total: usize,
-    failing: usize,
-    counts: Vec<Tally>,
-    accounts: Vec<Account<'s>>,
-    rows: Vec<Row<'s>>,
+    shown: usize,
+    in_trouble: usize,
+    pills: Vec<Pill>,
+    cards: Vec<Card<'s>>,
+    rows: Vec<Line<'s>>,
 }
 
-/// How many have a status.
-struct Tally {
-    status: Status,
-    count: u32,
+/// A number at the top, which filters.
+struct Pill {
+    class: &'static str,
+    sign: &'static str,
+    count: Option<usize>,
+    word: String,
+    filter: &'static str,
+    active: bool,
 }
 
-impl Tally {
-    fn class(&self) -> &'static str {
-        self.status.label()
-    }
-
-    fn sign(&self) -> &'static str {
-        words::sign(self.status)
-    }
-
-    fn word(&self) -> String {
-        words::status(self.status)
+impl Pill {
+    fn link(&self) -> String {
+        match self.filter {
+            "" => "?".to_owned(),
+            filter => links::filter(filter),
+        }
     }
 }
 
-struct Account<'s> {
+/// The numbers at the top: execution exceptions first, then other trouble, then the flows by status.
+fn pills(overview: &Overview<'_>, wanted: &[String]) -> Vec<Pill> {
+    let by_status = overview.by_status();
+    let (total, in_trouble, unfetchable) = (overview.flows.len(), overview.in_trouble(), overview.unfetchable());
+    let accounts_in_trouble = overview.accounts.iter().any(|account| !account.troubles.is_empty());
+    let pill = |class, sign, count, word: String, filter: &'static str| Pill {
+        class,
+        sign,
+        count,
+        word,
+        filter,
+        active: filter.split_whitespace().eq(wanted.iter().map(String::as_str)),
+    };
+    let stopped = Status::ExecutionException;
+    let tallies = Tally::all(&by_status).into_iter().map(|tally| {
+        let count = usize::try_from(tally.count).ok();
+        pill(tally.class(), tally.sign(), count, tally.word(), tally.status.label())
+    });
+    let (mut first, rest): (Vec<_>, Vec<_>) = tallies.partition(|pill| pill.filter == stopped.label());
+    let flows = if total == 1 { "flow" } else { "flows" };
+    first.insert(0, pill("total", "", Some(total), flows.to_owned(), ""));
+    if in_trouble > 0 {
+        first.push(pill("warn", "!", Some(in_trouble), "in trouble".to_owned(), "trouble"));
+    }
+    if unfetchable > 0 {
+        let word = "cannot be fetched".to_owned();
+        first.push(pill("warn", "!", Some(unfetchable), word, "cannot be fetched"));
+    }
+    if total > 0 && in_trouble == 0 && !accounts_in_trouble {
+        first.push(pill("good", "✓", None, "no trouble".to_owned(), "trouble"));
+    }
+    first.extend(rest);
+    first
+}
+
+/// An account.
+struct Card<'s> {
     account: &'s AccountOverview<'s>,
     now: SystemTime,
 }
 
-impl Account<'_> {
+impl<'s> Card<'s> {
+    fn matches(&self, wanted: &[String]) -> bool {
+        let name = self.account.name.to_lowercase();
+        wanted.iter().all(|word| name.contains(&**word))
+    }
+
+    fn link(&self) -> String {
+        links::filter(self.account.name)
+    }
+
+    /// In a few words how it is, and whether that is good, bad or neither.
+    fn verdict(&self) -> (String, &'static str, &'static str) {
+        let account = self.account;
+        let mut said: Vec<_> = account
+            .troubles
+            .iter()
+            .map(|trouble| trouble.word().to_owned())
+            .collect();
+        let alone = said.is_empty() && account.in_trouble == account.otherwise;
+        let stopped = usize::try_from(account.by_status.get(Status::ExecutionException)).unwrap_or_default();
+        for (count, word) in [
+            (stopped, "in execution exception"),
+            (account.otherwise, if alone { "in trouble" } else { "in other trouble" }),
+            (account.unfetchable, "cannot be fetched"),
+        ] {
+            if count > 0 {
+                said.push(format!("{count} {word}"));
+            }
+        }
+        match said.as_slice() {
+            [] if account.by_status.total() == 0 => ("no flows".to_owned(), "none", ""),
+            [] if account.untried > 0 => (format!("{} not asked yet", account.untried), "none", "…"),
+            [] => ("no trouble".to_owned(), "good", "✓"),
+            _ if account.troubles.contains(&AccountTrouble::Blocked) || stopped > 0 => (said.join(", "), "bad", "✕"),
+            _ => (said.join(", "), "warn", "!"),
+        }
+    }
+
     fn flows(&self) -> String {
         match self.account.by_status.total() {
             0 => "no flows".to_owned(),
@@ -167,160 +233,79 @@ impl Account<'_> {
         words::budget(self.account.state.budget_ratio)
     }
 
-    fn error(&self) -> Option<(String, Trouble)> {
-        let error = self.account.state.last_error.as_ref()?;
-        Some((words::age(self.now, error.at), Trouble::new(error.reason)))
-    }
-
-    /// Whether the last error still is one.
-    fn ails(&self) -> bool {
-        self.account.state.blocked || self.account.failing > 0
-    }
-}
-
-/// A failure in words.
-struct Trouble {
-    reason: &'static str,
-    /// The vendor's code, where the words do not tell it.
-    code: Option<i64>,
-    words: Explanation,
-}
-
-impl Trouble {
-    fn new(reason: FailureReason) -> Self {
-        Self {
-            reason: reason.label(),
-            code: reason.code(),
-            words: explain(reason),
+    /// The last error, with its flow: where more than one flow has one now, the rows tell of each.
+    fn error(&self) -> Option<LastError<'s>> {
+        let account = self.account;
+        let error = account.state.last_error.as_ref()?;
+        if account.unfetchable > 1 && !account.state.blocked {
+            return None;
         }
-    }
-}
-
-struct Row<'s> {
-    flow: &'s FlowOverview<'s>,
-    now: SystemTime,
-}
-
-impl Row<'_> {
-    /// Whether every one of these words, in lower case, is in what the flow is known by. `assets/status.js` looks at the same.
-    fn matches(&self, wanted: &[String]) -> bool {
-        if wanted.is_empty() {
-            return true;
-        }
-        let info = &self.flow.record.info;
-        let mut text = format!(
-            "{} {} {} {} ",
-            self.name(),
-            self.flow.account,
-            info.key_id,
-            self.status()
-        );
-        for (name, value) in &info.labels {
-            text.extend([name, "=", value, " "]);
-        }
-        text.extend([self.flow.status().label(), " "]);
-        if let Some(failure) = &self.flow.record.failure {
-            text.extend(["failing ", failure.reason.label()]);
-        }
-        let text = text.to_lowercase();
-        wanted.iter().all(|word| text.contains(&**word))
-    }
-
-    fn name(&self) -> &str {
-        self.flow.record.info.name.as_deref().unwrap_or_default()
-    }
-
-    fn labels(&self) -> &[(Box<str>, Box<str>)] {
-        &self.flow.record.info.labels
-    }
-
-    fn class(&self) -> &'static str {
-        self.flow.status().label()
-    }
-
-    fn sign(&self) -> &'static str {
-        words::sign(self.flow.status())
-    }
-
-    fn status(&self) -> String {
-        words::status(self.flow.status())
-    }
-
-    /// The vendor's number, where the status' word does not say it.
-    fn undocumented(&self) -> Option<i64> {
-        match self.flow.status() {
-            Status::Unknown(code) => code,
-            _ => None,
-        }
-    }
-
-    /// For how long, and since when.
-    fn since(&self) -> Option<(String, String)> {
-        let since = self.flow.status_since?;
-        Some((words::age(self.now, since), moment(since)))
-    }
-
-    /// What was known until it became too old.
-    fn outdated(&self) -> Option<String> {
-        let outdated = self.flow.record.status().filter(|_| self.flow.status.is_none())?;
-        Some(words::status(outdated))
-    }
-
-    fn nodes(&self) -> Option<Nodes> {
-        let nodes = self.flow.fresh.nodes?;
-        let counts = nodes.by_status.iter().map(|(status, count)| Tally { status, count });
-        let text = words::counts(&nodes.by_status);
-        let more = if nodes.truncated {
-            ", and more that the vendor did not hand out"
-        } else {
-            ""
-        };
-        Some(Nodes {
-            segments: bar::segments(&nodes.by_status),
-            text: format!("{text}{more}"),
-            counts: counts.filter(|tally| tally.count > 0).collect(),
-            truncated: nodes.truncated,
-            completed: nodes.by_status.get(Status::Completed),
-            attempts: self.flow.fresh.recall_attempts,
+        Some(LastError {
+            since: Since {
+                now: self.now,
+                then: error.at,
+            },
+            failed: Failed::new(error.reason, error.detail.as_deref()),
+            key: error.key_id.get(),
+            link: links::flow(account.name, error.key_id),
+            lasts: account.state.blocked || account.unfetchable > 0,
         })
     }
+}
 
-    /// How long ago, and when.
-    fn success(&self) -> Option<(String, String)> {
-        let known = self.flow.record.known?;
-        Some((words::age(self.now, known.at), moment(known.at)))
-    }
+/// What went wrong last with an account.
+struct LastError<'s> {
+    since: Since,
+    failed: Failed<'s>,
+    key: u64,
+    link: String,
+    /// Whether it still is so.
+    lasts: bool,
+}
 
-    fn interval(&self) -> String {
-        words::duration(self.flow.poll_interval)
-    }
+/// A line of the list.
+enum Line<'s> {
+    Flow(Box<Row<'s>>),
+    Alike(Alike<'s>),
+}
 
-    fn tried(&self) -> bool {
-        self.flow.record.tried()
-    }
-
-    /// Why it fails, for how long, and since when.
-    fn failure(&self) -> Option<(Trouble, String, String)> {
-        let failure = self.flow.record.failure.as_ref()?;
-        let age = words::age(self.now, failure.since);
-        Some((Trouble::new(failure.reason), age, moment(failure.since)))
-    }
-
-    fn status_trouble(&self) -> Option<Explanation> {
-        explain_status(self.flow.status())
+impl<'s> Line<'s> {
+    fn new(entry: &Entry<'s, 's>, now: SystemTime) -> Self {
+        let row = |flow: &'s FlowOverview<'s>| Row {
+            view: FlowView { flow, now },
+        };
+        match entry {
+            Entry::Flow(flow) => Self::Flow(Box::new(row(flow))),
+            Entry::Alike(reason, flows) => {
+                Self::Alike(Alike::new(*reason, flows.iter().map(|flow| row(flow)).collect()))
+            }
+        }
     }
 }
 
-/// A flow's nodes.
-struct Nodes {
-    segments: Vec<Segment>,
-    text: String,
-    counts: Vec<Tally>,
-    truncated: bool,
-    completed: u32,
-    attempts: Option<i64>,
+/// One flow.
+#[derive(Template)]
+#[template(path = "row.html")]
+struct Row<'s> {
+    view: FlowView<'s>,
 }
 
-fn moment(time: SystemTime) -> String {
-    httpdate::fmt_http_date(time)
+/// Flows that cannot be fetched for one reason.
+struct Alike<'s> {
+    account: &'s str,
+    failed: Failed<'s>,
+    rows: Vec<Row<'s>>,
+}
+
+impl<'s> Alike<'s> {
+    fn new(reason: FailureReason, rows: Vec<Row<'s>>) -> Self {
+        let detail = |row: &Row<'s>| row.view.flow.record.failure.as_ref()?.detail.as_deref();
+        let first = rows.first().and_then(detail);
+        let same = first.filter(|_| rows.iter().all(|row| detail(row) == first));
+        Self {
+            account: rows.first().map_or("", |row| row.view.flow.account),
+            failed: Failed::new(reason, same),
+            rows,
+        }
+    }
 }

@@ -74,8 +74,10 @@ impl FromStr for TelemetryPath {
             Err(BadTelemetryPath::Relative)
         } else if !path.bytes().all(plain) {
             Err(BadTelemetryPath::Character)
-        } else if ["/-/", "/api/", "/static/"].iter().any(|taken| path.starts_with(taken))
-            || ["/", "/probe", "/config"].contains(&path)
+        } else if ["/-/", "/api/", "/static/", "/flows/", "/runbooks/"]
+            .iter()
+            .any(|taken| path.starts_with(taken))
+            || ["/", "/probe", "/config", "/runbooks"].contains(&path)
         {
             Err(BadTelemetryPath::Taken)
         } else {
@@ -102,6 +104,10 @@ mod tests {
             ("/", Err(BadTelemetryPath::Taken)),
             ("/-/ready", Err(BadTelemetryPath::Taken)),
             ("/probe", Err(BadTelemetryPath::Taken)),
+            ("/flows/metrics", Err(BadTelemetryPath::Taken)),
+            ("/runbooks", Err(BadTelemetryPath::Taken)),
+            ("/runbooks/", Err(BadTelemetryPath::Taken)),
+            ("/flows", Ok(())),
             ("/static/status.css", Err(BadTelemetryPath::Taken)),
         ] {
             assert_eq!(path.parse::<TelemetryPath>().map(drop), verdict, "{path:?}");

@@ -440,7 +440,7 @@ impl AccountTask {
 /// Why a probe is not made while the vendor wants to be left alone.
 fn paused(left: Duration) -> ProbeFailure {
     ProbeFailure {
-        reason: FailureReason::Transport(Outcome::HttpStatus),
+        reason: FailureReason::HttpStatus(429),
         error: Some(format!(
             "not asked: the vendor wants to be left alone for {} s more (Retry-After)",
             left.as_secs()

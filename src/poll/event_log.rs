@@ -139,7 +139,7 @@ impl EventLog {
         tracing::error!(
             account = &*self.account,
             reason = reason.label(),
-            "the vendor refuses this account: polling stops but for one probe a minute; check its key, secret and IP allow list"
+            "the vendor refuses this account: only one flow is asked for a minute; check its key, secret and IP allow list"
         );
     }
 
@@ -235,7 +235,10 @@ fn concerns_one_flow(reason: FailureReason) -> bool {
     match reason {
         FailureReason::Api(code) => code == ApiCode::PARAMETER_EXCEPTION || !ApiCode::DOCUMENTED.contains(&code),
         FailureReason::NoData => true,
-        FailureReason::OtherFlow | FailureReason::Transport(_) | FailureReason::Blocked { .. } => false,
+        FailureReason::OtherFlow
+        | FailureReason::Transport(_)
+        | FailureReason::HttpStatus(_)
+        | FailureReason::Blocked { .. } => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a failure means and what to do about it. The table in `docs/metrics.md` has the same words, and a test compares them.
 
-use crate::model::{ApiCode, FailureReason, Outcome, Status};
+use crate::model::{ApiCode, FailureReason, Outcome};
 
 /// A failure for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,38 +28,30 @@ pub fn explain(reason: FailureReason) -> Explanation {
         ),
         FailureReason::Api(code) => explain_code(code),
         FailureReason::Transport(outcome) => explain_outcome(outcome),
+        FailureReason::HttpStatus(status) => ("an HTTP status other than 200", cure_of_status(status)),
     };
     Explanation { meaning, cure }
 }
 
-/// Every failure that has words of its own; of the codes that the vendor does not document one stands for all.
+/// Stands for whichever HTTP status it was, where the number is not known.
+pub const ANY_HTTP_STATUS: u16 = 0;
+
+/// Every failure that has words of its own; of the codes that the vendor does not document one stands for all, of the HTTP statuses
+/// [`ANY_HTTP_STATUS`].
 pub fn every_reason() -> impl Iterator<Item = FailureReason> {
     let codes = ApiCode::DOCUMENTED.into_iter().chain([ApiCode(-99)]);
     let outcomes = Outcome::ALL.into_iter();
-    let failures = outcomes.filter(|outcome| !matches!(outcome, Outcome::Success | Outcome::ApiError));
+    let elsewhere = [Outcome::Success, Outcome::ApiError, Outcome::HttpStatus];
+    let failures = outcomes.filter(move |outcome| !elsewhere.contains(outcome));
     codes
         .map(FailureReason::Api)
         .chain(failures.map(FailureReason::Transport))
+        .chain([FailureReason::HttpStatus(ANY_HTTP_STATUS)])
         .chain([
             FailureReason::OtherFlow,
             FailureReason::NoData,
             FailureReason::Blocked { tried: true },
         ])
-}
-
-/// Explains a flow's status where it calls for somebody.
-pub fn explain_status(status: Status) -> Option<Explanation> {
-    match status {
-        Status::ExecutionException => Some(Explanation {
-            meaning: "execution exception: the vendor has stopped the flow",
-            cure: "look at it in the vendor's console; repair or cancel it there",
-        }),
-        Status::Unknown(Some(_)) => Some(Explanation {
-            meaning: "a status that the vendor does not document",
-            cure: "ask the vendor what the number means",
-        }),
-        Status::Pending | Status::InProgress | Status::Completed | Status::Cancelled | Status::Unknown(None) => None,
-    }
 }
 
 fn explain_code(code: ApiCode) -> (&'static str, &'static str) {
@@ -99,19 +91,28 @@ fn explain_outcome(outcome: Outcome) -> (&'static str, &'static str) {
         ),
         Outcome::Connect => ("no connection", "check base_url, DNS, firewall and proxy"),
         Outcome::Tls => ("TLS failed", "check base_url, tls_config and this host's clock"),
-        Outcome::HttpStatus => (
-            "an HTTP status other than 200",
-            "the log has the number; 3xx and 4xx: check base_url; 429: lower rate_limit; 5xx: wait",
-        ),
         Outcome::Decode => (
             "the answer is not the documented JSON",
             "check base_url; look for a proxy or a login page in between",
         ),
         Outcome::TooLarge => ("the answer is larger than 4 MiB", "check base_url; call the vendor"),
-        Outcome::Other | Outcome::Success | Outcome::ApiError => (
+        Outcome::Other | Outcome::HttpStatus | Outcome::Success | Outcome::ApiError => (
             "the exchange was broken off, or a bug of the exporter",
             "nothing if it is rare; otherwise look at the network and proxies, and into the log",
         ),
+    }
+}
+
+/// What to do about an HTTP status; the vendor itself answers with 200 and a code, so most others come from something in between.
+fn cure_of_status(status: u16) -> &'static str {
+    match status {
+        ANY_HTTP_STATUS => {
+            "the flow's page has the number; 401 and 403: look at the proxy or firewall in between; 429: lower rate_limit; 5xx: wait; any other: check base_url"
+        }
+        401 | 403 | 407 => "look at the proxy or firewall in between: the vendor itself refuses with a code",
+        429 => "lower rate_limit",
+        500.. => "wait; call the vendor if it lasts",
+        _ => "check base_url",
     }
 }
 
@@ -126,5 +127,20 @@ mod tests {
         let reasons: Vec<_> = every_reason().collect();
         let meanings: HashSet<_> = reasons.iter().map(|reason| explain(*reason).meaning).collect();
         assert_eq!(meanings.len(), reasons.len());
+    }
+
+    #[test]
+    fn the_cure_of_an_http_status_is_chosen_by_its_number() {
+        for (statuses, cure) in [
+            (&[301, 302, 400, 404, 405][..], "check base_url"),
+            (&[401, 403], "look at the proxy or firewall in between"),
+            (&[429], "lower rate_limit"),
+            (&[500, 502, 503], "wait; call the vendor if it lasts"),
+        ] {
+            for status in statuses {
+                let said = explain(FailureReason::HttpStatus(*status)).cure;
+                assert!(said.starts_with(cure), "{status}: {said}");
+            }
+        }
     }
 }

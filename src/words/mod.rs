@@ -2,16 +2,15 @@
 //! in [`failure`] what a failure means and what to do about it.
 
 pub mod failure;
+pub mod trouble;
 
 use std::time::{Duration, SystemTime};
 
+use self::trouble::{BUDGET_RATIO, CLOCK_SKEW_SECONDS};
 use crate::model::{CountByStatus, Status};
 
 /// A clock that is off by so many seconds is no news: the vendor's `Date` has whole seconds.
 const IN_STEP_SECONDS: f64 = 2.0;
-
-/// A clock that is off by more than this soon makes requests be refused.
-const FAR_OFF_SECONDS: f64 = 60.0;
 
 /// A status for people.
 pub fn status(status: Status) -> String {
@@ -72,7 +71,7 @@ pub fn skew(seconds: f64) -> (String, bool) {
     let length = Duration::try_from_secs_f64(off.round()).map_or_else(|_| "far".to_owned(), duration);
     let side = if seconds > 0.0 { "ahead of" } else { "behind" };
     let words = format!("the vendor's clock is {length} {side} this host's");
-    if off > FAR_OFF_SECONDS {
+    if off > CLOCK_SKEW_SECONDS {
         (format!("{words}: repair time synchronisation (NTP)"), true)
     } else {
         (words, false)
@@ -82,7 +81,7 @@ pub fn skew(seconds: f64) -> (String, bool) {
 /// How much of the account's rate the flows ask for, and whether that is too much.
 pub fn budget(ratio: f64) -> (String, bool) {
     let percent = (ratio * 100.0).ceil();
-    if ratio > 1.0 {
+    if ratio > BUDGET_RATIO {
         let words = format!(
             "the flows ask for {percent} % of rate_limit, so every interval is {ratio:.1} times as long as configured: \
              raise rate_limit or lengthen the intervals"

@@ -75,14 +75,24 @@ fn every_alert_says_what_it_is_what_to_do_and_where_to_read_on() {
         let annotation = |key: &str| rule["annotations"][key].as_str().unwrap_or_default().to_owned();
         assert!(annotation("summary").len() > 20, "{name}");
         assert!(annotation("description").len() > 80, "{name}");
-        let runbook = format!("/docs/runbooks/{name}.md");
-        assert!(annotation("runbook_url").ends_with(&runbook), "{name}");
+        assert!(
+            annotation("runbook_url").ends_with(&format!("/runbooks/{name}")),
+            "{name}"
+        );
         assert!(rule["for"].as_str().is_some(), "{name} fires at the first glimpse");
-        // Those about a flow say which, and lead to its dashboard.
+        // Those about a flow say which, and lead to its page.
         if name.starts_with("LaafficRedial") {
             let text = annotation("summary") + &annotation("description");
-            says(&text, &["$labels.name", "$labels.key_id"]);
-            says(&text, &["laaffic-exporter query", "/d/laaffic-redial-flow?"]);
+            let page = "/flows/{{ $labels.account | urlquery";
+            says(
+                &text,
+                &[
+                    "$labels.name",
+                    "$labels.key_id",
+                    "laaffic_exporter_external_url_info",
+                    page,
+                ],
+            );
         }
     }
 }

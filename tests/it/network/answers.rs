@@ -39,9 +39,7 @@ pub(crate) fn outcome_of(fault: &Fault) -> Outcome {
         Fault::Reset | Fault::TruncatedLength | Fault::TruncatedChunks => Outcome::Other,
         Fault::Redirect { .. } | Fault::HttpStatus { .. } => Outcome::HttpStatus,
         Fault::TooLarge { .. } | Fault::GzipBomb => Outcome::TooLarge,
-        Fault::Html | Fault::Empty | Fault::TruncatedJson | Fault::WrongTypes | Fault::Nested => {
-            Outcome::Decode
-        }
+        Fault::Html | Fault::Empty | Fault::TruncatedJson | Fault::WrongTypes | Fault::Nested => Outcome::Decode,
         // A server whose clock is a day off refuses our timestamp.
         Fault::Code { .. } | Fault::ClockOffset { .. } => Outcome::ApiError,
         // What is not UTF-8 stands in a text that nobody reads.

@@ -2,15 +2,14 @@
 //!
 //! The page asks with a hash of the content (`?v=…`), and that answer may be kept for ever; any other is asked for again each time.
 
-use std::fmt::Write as _;
-
 use axum::Router;
 use axum::extract::RawQuery;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use md5::{Digest, Md5};
+
+use super::etag;
 
 /// One file.
 #[derive(Debug)]
@@ -24,17 +23,11 @@ pub struct Asset {
 impl Asset {
     /// A file of this name and content.
     pub fn new(name: &'static str, content_type: &'static str, content: &'static str) -> Self {
-        let mut hash = String::new();
-        // Nobody has to be kept from forging it: it tells one build's file from another's.
-        for byte in Md5::digest(content).iter().take(8) {
-            // Writing to a String cannot fail.
-            let _ = write!(hash, "{byte:02x}");
-        }
         Self {
             name,
             content_type,
             content,
-            hash,
+            hash: etag::tag([content.as_bytes()]),
         }
     }
 
@@ -51,18 +44,13 @@ impl Asset {
             "no-cache"
         };
         let tag = format!("\"{}\"", self.hash);
-        let known = request.get_all(IF_NONE_MATCH).iter();
-        let known = known
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|tags| tags.split(','));
-        let unchanged = known.map(str::trim).any(|known| known.trim_start_matches("W/") == tag);
         let headers: [(HeaderName, &str); 4] = [
             (CONTENT_TYPE, self.content_type),
             (CACHE_CONTROL, keep),
             (ETAG, &tag),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         ];
-        if unchanged {
+        if etag::has(request, &self.hash) {
             (StatusCode::NOT_MODIFIED, headers).into_response()
         } else {
             (headers, self.content).into_response()

@@ -1,6 +1,7 @@
 //! Parts of pages for people: a landing page, files that a page brings along, and answers that are written off the async threads.
 
 mod asset;
+mod etag;
 mod landing;
 mod renderer;
 

@@ -18,6 +18,7 @@ mod network;
 mod pages;
 mod polling;
 mod program;
+mod redact;
 mod reload;
 mod rules;
 mod secrets;

@@ -59,17 +59,23 @@ pub(super) fn text_of(body: &[u8]) -> Result<Cow<'_, str>, Error> {
 }
 
 /// What JavaScript's and Python's writers put where a number is none.
-const NOT_A_NUMBER: [&str; 4] = ["-Infinity", "Infinity", "NaN", "undefined"];
+pub(super) const NOT_A_NUMBER: [&str; 4] = ["-Infinity", "Infinity", "NaN", "undefined"];
 
 /// Where texts begin and end.
 #[derive(Default)]
-struct Strings {
+pub(super) struct Strings {
     inside: bool,
     escaped: bool,
 }
 
 impl Strings {
-    fn pass(&mut self, byte: u8) {
+    /// Whether a text has begun and not ended.
+    pub(super) fn inside(&self) -> bool {
+        self.inside
+    }
+
+    /// Goes one byte on.
+    pub(super) fn pass(&mut self, byte: u8) {
         match byte {
             _ if self.escaped => self.escaped = false,
             b'\\' if self.inside => self.escaped = true,

@@ -3,13 +3,16 @@
 //! One odd field spoils that field, not the answer: it counts as not reported, and its name is told. Field names and numbers are those of
 //! the vendor's page (queryDetail) and of its sister pages.
 
+mod documented;
 mod json;
+mod redact;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::value::RawValue;
 
 use self::json::{Object, Read, Value, identity, text_of};
+pub use self::redact::redact;
 use super::error::Error;
 use crate::model::{ApiCode, RecallType, ResponseField, Status, UnreadableFields};
 

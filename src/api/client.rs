@@ -22,7 +22,7 @@ use exporter_toolkit::clock::{SharedClock, unix_seconds};
 /// No answer needs more than this, after decompression; a larger one is not read to its end.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-const API_KEY: HeaderName = HeaderName::from_static("api-key");
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const SIGN: HeaderName = HeaderName::from_static("sign");
 const TIMESTAMP: HeaderName = HeaderName::from_static("timestamp");
 
@@ -114,8 +114,8 @@ impl Client {
             told.retry_after = retry_after(&response, server_time.unwrap_or(now));
         }
         let result = match status {
-            StatusCode::OK => wire::decode(&read_body(response).await?),
-            _ if status.is_client_error() || status.is_server_error() => Err(refusal(response).await),
+            StatusCode::OK => wire::decode(&self.body(response).await?),
+            _ if status.is_client_error() || status.is_server_error() => Err(self.refusal(response).await),
             _ => Err(Error::HttpStatus(status.as_u16())),
         };
         // Only the API itself tells the API's time: a proxy in between has a clock of its own.
@@ -123,6 +123,21 @@ impl Client {
             told.clock_skew_seconds = server_time.map(|time| unix_seconds(time) - unix_seconds(now));
         }
         result
+    }
+
+    /// What an answer with an HTTP status of 400 or above says. With an envelope of the API in it, it is the API's own.
+    async fn refusal(&self, response: Response) -> Error {
+        let status = response.status().as_u16();
+        match self.body(response).await.and_then(|body| wire::decode(&body)) {
+            Err(Error::Code(code)) => Error::Code(code),
+            Ok(_) | Err(_) => Error::HttpStatus(status),
+        }
+    }
+
+    async fn body(&self, response: Response) -> Result<Vec<u8>, Error> {
+        let body = read_body(response).await?;
+        self.transport.received(&body);
+        Ok(body)
     }
 
     /// The headers of a signed request (vendor page, API guide).
@@ -146,15 +161,6 @@ impl Client {
 struct Told {
     clock_skew_seconds: Option<f64>,
     retry_after: Option<Duration>,
-}
-
-/// What an answer with an HTTP status of 400 or above says. With an envelope of the API in it, it is the API's own.
-async fn refusal(response: Response) -> Error {
-    let status = response.status().as_u16();
-    match read_body(response).await.and_then(|body| wire::decode(&body)) {
-        Err(Error::Code(code)) => Error::Code(code),
-        Ok(_) | Err(_) => Error::HttpStatus(status),
-    }
 }
 
 async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {

@@ -8,6 +8,7 @@
 mod client;
 mod credentials;
 mod error;
+mod recorder;
 mod sign;
 mod transport;
 mod wire;
@@ -15,6 +16,7 @@ mod wire;
 pub use self::client::{Client, ClockOffset, Exchange, MAX_BODY_BYTES};
 pub use self::credentials::{CredentialPair, Credentials};
 pub use self::error::{Error, Interruption};
+pub use self::recorder::{Recorded, Recorder, Recording};
 pub use self::sign::sign;
 pub(crate) use self::transport::with_tls;
 pub use self::transport::{ClientError, Network, Transport, use_ring};

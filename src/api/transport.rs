@@ -18,6 +18,11 @@ const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends a request. Never follows a redirect, never retries.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>>;
+
+    /// Is shown the body of the answer that was sent last, once it is there as a whole and unpacked. Only a [`Recorder`] looks.
+    ///
+    /// [`Recorder`]: super::Recorder
+    fn received(&self, _body: &[u8]) {}
 }
 
 /// The network. Connections are kept and reused; HTTP/2 is used where the server offers it.

@@ -14,7 +14,7 @@ use laaffic_exporter::cli::{
 };
 
 use laaffic_exporter::commands::healthcheck::healthcheck;
-use laaffic_exporter::commands::{check::check_live, demo::demo, query::query, simulate::simulate};
+use laaffic_exporter::commands::{check::check_live, demo::demo, query::query, raw::query_raw, simulate::simulate};
 use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::reload::ConfigFile;
 use laaffic_exporter::{build_info, config, logging};
@@ -89,7 +89,10 @@ fn run(cli: Cli) -> Result<()> {
             }
             Some(Command::Query(arguments)) => {
                 let config = config_file(&arguments.config)?.load()?;
-                query(config, &arguments, &clock, stdout()).await
+                match arguments.raw {
+                    true => query_raw(config, &arguments, &clock, stdout(), stderr()).await,
+                    false => query(config, &arguments, &clock, stdout()).await,
+                }
             }
             Some(Command::Check(arguments)) => {
                 check(&arguments.config, &arguments.web_config)?;

@@ -304,6 +304,10 @@ pub struct QueryArgs {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub output: OutputFormat,
 
+    /// Print the vendor's answer as it came, every text replaced by its kind and length: for a bug report.
+    #[arg(long, conflicts_with = "output")]
+    pub raw: bool,
+
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigFileArg,

@@ -115,9 +115,7 @@ impl Call {
     /// What is wrong with this call, and what to do.
     fn explain(&self, error: &Error) -> String {
         let argument = context(error, ContextKind::InvalidArg).join(" ");
-        // Without the name of its value.
-        let argument = argument.split(' ').next().unwrap_or_default();
-        let argument = argument.trim_matches(['<', '>', '[', ']']);
+        let argument = name_of(&argument);
         let value = context(error, ContextKind::InvalidValue).concat();
         match error.kind() {
             ErrorKind::UnknownArgument if argument.starts_with('-') => self.unknown_flag(argument, error),
@@ -140,7 +138,10 @@ impl Call {
                 format!("{} {reason}", self.with_value(argument, &value))
             }
             ErrorKind::TooManyValues => format!("{argument} takes no value; write it alone, or leave it out"),
-            ErrorKind::ArgumentConflict => format!("{argument} is given twice; give it once"),
+            ErrorKind::ArgumentConflict => match other_of(error) {
+                Some(other) if other != argument => format!("{argument} and {other} exclude each other; leave one out"),
+                _ => format!("{argument} is given twice; give it once"),
+            },
             ErrorKind::MissingRequiredArgument => format!("{argument} is missing; {}", self.see_help()),
             ErrorKind::InvalidUtf8 => format!("an argument or a variable is not UTF-8; {}", self.see_help()),
             _ => {
@@ -217,6 +218,18 @@ fn context(error: &Error, kind: ContextKind) -> Vec<String> {
         Some(ContextValue::Strings(texts)) => texts.clone(),
         _ => Vec::new(),
     }
+}
+
+/// The argument that another one excludes.
+fn other_of(error: &Error) -> Option<String> {
+    let others = context(error, ContextKind::PriorArg);
+    others.first().map(|other| name_of(other).to_owned())
+}
+
+/// An argument without the name of its value.
+fn name_of(argument: &str) -> &str {
+    let name = argument.split(' ').next().unwrap_or_default();
+    name.trim_matches(['<', '>', '[', ']'])
 }
 
 /// What may have been meant.
@@ -300,7 +313,7 @@ mod tests {
             ("simulate", "--address --seed --log.level --log.format --help"),
             (
                 "query",
-                "--account --output --config.file --log.level --log.format --help",
+                "--account --output --raw --config.file --log.level --log.format --help",
             ),
             (
                 "check",
@@ -418,6 +431,10 @@ mod tests {
             (
                 &["query", "-1"],
                 "KEY_ID=\"-1\" must be a whole number, 1 or more: the flow's keyId",
+            ),
+            (
+                &["query", "1", "--raw", "--output", "json"],
+                "--raw and --output exclude each other; leave one out",
             ),
             (
                 &["query", "1", "--output", "xml"],

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Account, Config};
 use crate::metrics::Activity;
 use crate::model::{AccountName, FlowInfo, KeyId};
-use crate::poll::{self, Plan, Poller, ProbeFailure, Probed, Prober};
+use crate::poll::{self, Connect, Plan, Poller, ProbeFailure, Probed, Prober, Reply};
 use crate::store::{Policy, Store};
 use crate::words::failure::explain;
 
@@ -31,13 +31,18 @@ pub(super) struct Asker {
 pub struct Failed(pub(super) String);
 
 impl Asker {
-    pub(super) fn new(mut config: Config, clock: &SharedClock) -> Result<Self> {
+    pub(super) fn new(config: Config, clock: &SharedClock) -> Result<Self> {
+        Self::over(&poll::over_network, config, clock)
+    }
+
+    /// The same over transports of one's own.
+    pub(super) fn over(connect: &Connect, mut config: Config, clock: &SharedClock) -> Result<Self> {
         // Long enough for the retries of a passing trouble.
         let timeout = config.global.request_timeout.get() * 3;
         let take = |account: &mut Account| (account.name.clone(), std::mem::take(&mut account.flows));
         let flows: Vec<_> = config.accounts.iter_mut().map(take).collect();
         let names: Vec<_> = flows.iter().map(|(name, _)| name.clone()).collect();
-        let plan = Plan::new(config, clock, &poll::over_network)?;
+        let plan = Plan::new(config, clock, connect)?;
         let store = Arc::new(Store::new(Policy::default(), []));
         let activity = Arc::new(Activity::new(names, clock.now()));
         let poller = Poller::new(plan, store, activity, Arc::clone(clock));
@@ -54,6 +59,11 @@ impl Asker {
 
     pub(super) async fn ask(&self, account: &AccountName, key_id: KeyId) -> Result<Probed> {
         Ok(self.prober.probe(account, key_id, self.timeout).await?)
+    }
+
+    /// The same for the first answer alone.
+    pub(super) async fn ask_first_page(&self, account: &AccountName, key_id: KeyId) -> Result<Reply> {
+        Ok(self.prober.first_page(account, key_id, self.timeout).await?)
     }
 
     /// The account that a flow belongs to: the one that was named, else the only one, else the only one that has the flow.
@@ -93,6 +103,11 @@ impl Drop for Asker {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// What a failed query ends with.
+pub(super) fn failed(account: &str, key_id: KeyId, failure: &ProbeFailure) -> Failed {
+    Failed(format!("flow {key_id} of account {account}: {}", sentence(failure)))
 }
 
 /// The failure with its code or the system's words, its meaning and the cure.

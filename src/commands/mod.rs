@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod healthcheck;
 pub mod query;
+pub mod raw;
 pub mod simulate;
 
 pub use self::ask::Failed;

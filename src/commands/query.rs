@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use exporter_toolkit::clock::SharedClock;
 use serde_json::{Value, json};
 
-use super::ask::{Asker, Failed, sentence};
+use super::ask::{Asker, failed};
 use crate::cli::{OutputFormat, QueryArgs};
 use crate::config::Config;
 use crate::model::{FlowReport, KeyId, RecallType, ResponseField, Status};
@@ -36,10 +36,7 @@ pub async fn query(config: Config, arguments: &QueryArgs, clock: &SharedClock, m
     out.flush()?;
     match &probed.result {
         Ok(_) => Ok(()),
-        Err(failure) => bail!(Failed(format!(
-            "flow {key_id} of account {account}: {}",
-            sentence(failure)
-        ))),
+        Err(failure) => bail!(failed(account, key_id, failure)),
     }
 }
 

@@ -260,6 +260,7 @@ impl AccountTask {
         let ProbeRequest {
             key_id,
             deadline,
+            first_page_only,
             mut reply,
         } = probe;
         let mut session = Arc::clone(&self.session);
@@ -279,7 +280,10 @@ impl AccountTask {
             key_id,
             deadline,
             hurry: true,
-            further_pages: self.paging.further_pages(key_id, now),
+            further_pages: match first_page_only {
+                true => 0,
+                false => self.paging.further_pages(key_id, now),
+            },
             clock_offset: self.condition.clock_offset(),
         };
         self.running.spawn(async move {

@@ -46,11 +46,13 @@ pub(super) struct ProbeRequest {
     pub(super) key_id: KeyId,
     /// Everything must have ended by then.
     pub(super) deadline: Instant,
+    /// Whether further pages of nodes are none of who asks' business.
+    pub(super) first_page_only: bool,
     pub(super) reply: oneshot::Sender<Reply>,
 }
 
 /// What became of a [`ProbeRequest`].
-pub(super) type Reply = Result<FlowReport, ProbeFailure>;
+pub type Reply = Result<FlowReport, ProbeFailure>;
 
 /// Why a probe brought nothing.
 #[derive(Debug)]

@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::account::AccountTask;
 pub use self::error::PollError;
-pub use self::handle::ProbeFailure;
 use self::handle::{Handle, Handles, Message, Settings, Update};
+pub use self::handle::{ProbeFailure, Reply};
 pub use self::plan::{Connect, Plan, over_network};
 pub use self::probe::{NoSuchAccount, Probed, Prober};
 use crate::config::{Account, Config};

@@ -44,7 +44,7 @@ impl Prober {
     pub async fn probe(&self, account: &str, key_id: KeyId, timeout: Duration) -> Result<Probed, NoSuchAccount> {
         let started = Instant::now();
         let result = self
-            .ask(account, key_id, started + timeout)
+            .ask(account, key_id, started + timeout, false)
             .await
             .ok_or(NoSuchAccount)?;
         let outcome = result.as_ref().map_err(|failure| failure.reason).copied();
@@ -57,13 +57,23 @@ impl Prober {
         })
     }
 
+    /// The same without the further pages of nodes, for somebody who looks at the first answer itself.
+    ///
+    /// # Errors
+    /// If there is no account of this name.
+    pub async fn first_page(&self, account: &str, key_id: KeyId, timeout: Duration) -> Result<Reply, NoSuchAccount> {
+        let deadline = Instant::now() + timeout;
+        self.ask(account, key_id, deadline, true).await.ok_or(NoSuchAccount)
+    }
+
     /// `None` where there is no such account, or it has gone meanwhile.
-    async fn ask(&self, account: &str, key_id: KeyId, deadline: Instant) -> Option<Reply> {
+    async fn ask(&self, account: &str, key_id: KeyId, deadline: Instant, first_page_only: bool) -> Option<Reply> {
         let handle = self.handles.get(account)?;
         let (reply, answer) = oneshot::channel();
         let request = ProbeRequest {
             key_id,
             deadline,
+            first_page_only,
             reply,
         };
         handle.messages.send(Message::Fetch(request)).ok()?;

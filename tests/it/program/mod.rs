@@ -2,6 +2,7 @@
 
 mod commands;
 mod log;
+mod raw;
 mod requests;
 mod serving;
 mod stop;

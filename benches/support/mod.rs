@@ -79,7 +79,7 @@ impl Exporter {
             _folder: folder,
             address,
             // Compressed answers are to be read as they come.
-            client: reqwest::Client::builder().no_proxy().gzip(false).build().unwrap(),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
     }
 

@@ -58,7 +58,9 @@ impl Health {
 }
 
 fn shortest_interval(snapshot: &Snapshot) -> Option<Duration> {
-    let intervals = snapshot.accounts.iter().flat_map(|account| {
+    // A paused account is not to be asked: nothing is expected of it.
+    let asked = snapshot.accounts.iter().filter(|account| !account.state.paused);
+    let intervals = asked.flat_map(|account| {
         let least = if account.state.blocked {
             BLOCKED_TRY_INTERVAL
         } else {
@@ -168,6 +170,19 @@ mod tests {
         health.store.update_account("main", |account| account.blocked = true);
         assert!(health.healthy());
         tokio::time::advance(Duration::from_secs(121)).await;
+        assert!(!health.healthy());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_account_is_not_expected_to_be_asked_and_begins_anew_when_the_pause_is_over() {
+        let health = health(1);
+        let pause = |paused| health.store.update_account("main", |account| account.paused = paused);
+        pause(true);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert!(health.healthy());
+        pause(false);
+        assert!(health.healthy());
+        tokio::time::advance(Duration::from_secs(3 * 60 + 11)).await;
         assert!(!health.healthy());
     }
 

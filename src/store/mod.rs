@@ -151,12 +151,19 @@ impl Store {
 
     /// Changes what is known of an account as a whole.
     pub fn update_account(&self, account: &str, update: impl FnOnce(&mut AccountState)) {
-        if let Some(account) = self.lock().accounts.get_mut(account) {
-            let mut state = account.state.clone();
-            update(&mut state);
-            if state != account.state {
-                Arc::make_mut(account).state = state;
-            }
+        let mut inner = self.lock();
+        let Some(account) = inner.accounts.get_mut(account) else {
+            return;
+        };
+        let mut state = account.state.clone();
+        update(&mut state);
+        let pause_ended = account.state.paused && !state.paused;
+        if state != account.state {
+            Arc::make_mut(account).state = state;
+        }
+        if pause_ended {
+            // Nothing could end while nothing was to be asked: from now on it can.
+            inner.last_poll_ended = Instant::now();
         }
     }
 

@@ -117,6 +117,7 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
         ],
     );
     let activity = Arc::new(Activity::new(["main".into(), hostile.clone()], at(0.0)));
+    activity.reached_at("http://host:10871/");
 
     let polled = |key_id, status, nodes: &[Status], seconds| {
         store

@@ -74,6 +74,9 @@ async fn no_type_prints_the_secret_it_holds() {
     let options = WebOptions {
         telemetry_path: "/metrics".parse().unwrap(),
         max_requests: 1,
+        external_url: None,
+        port: 0,
+        grafana_url: None,
         config_file: Some(folder.file("web.yaml")),
     };
     outlets.print(&App::new(load(&path).unwrap(), Some(reloads), &options, clock).unwrap());

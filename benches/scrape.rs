@@ -31,7 +31,7 @@ use flate2::write::GzEncoder;
 use laaffic_exporter::metrics::Exposition;
 use laaffic_exporter::metrics::{Activity, registry};
 use laaffic_exporter::model::{
-    AccountName, ApiCode, CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Outcome, RecallType, Status,
+    AccountName, ApiCode, CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, Outcome, RecallType, Status,
 };
 use laaffic_exporter::pages::telemetry::Telemetry;
 use laaffic_exporter::store::{AccountFlows, FlowRecord, Known, Policy, Snapshot, Store};
@@ -88,7 +88,7 @@ fn store(flows: u64) -> Arc<Store> {
                     FailureReason::Api(ApiCode(-18)),
                     FailureReason::Transport(Outcome::Timeout),
                 ][*index as usize % 2];
-                store.failed(&account, key_id, reason, at).unwrap();
+                store.failed(&account, key_id, reason, None, at).unwrap();
                 continue;
             }
             let mut nodes = CountByStatus::default();
@@ -96,12 +96,15 @@ fn store(flows: u64) -> Arc<Store> {
                 nodes.add(Status::ALL[random.random_range(0..5)]);
             }
             let report = FlowReport {
-                status: Status::from_code(Some(random.random_range(0..5))),
-                recall_type: RecallType::from_code(Some(random.random_range(0..2))),
+                status: Some(Status::from_code(Some(random.random_range(0..5)))),
+                recall_type: Some(RecallType::from_code(Some(random.random_range(0..2)))),
                 recall_attempts: Some(random.random_range(1..8)),
-                recall_interval_minutes: Some(random.random_range(1..60)),
-                nodes,
-                nodes_truncated: false,
+                recall_interval_seconds: Some(random.random_range(1..60) * 60),
+                nodes: Some(Nodes {
+                    by_status: nodes,
+                    ..Nodes::default()
+                }),
+                ..FlowReport::default()
             };
             store.succeeded(&account, key_id, report, at).unwrap();
         }
@@ -150,7 +153,8 @@ impl Collector for PlainCollector {
                     (
                         "recall_type",
                         known
-                            .map_or(RecallType::Unknown, |known| known.report.recall_type)
+                            .and_then(|known| known.recall_type)
+                            .map_or(RecallType::Unknown, |reported| reported.value)
                             .label()
                             .to_owned(),
                     ),
@@ -172,7 +176,7 @@ impl Collector for PlainCollector {
             &snapshot,
             gauge("laaffic_redial_flow_error"),
             |family, at, flow, _| {
-                let Some(failure) = flow.failure else { return Ok(()) };
+                let Some(failure) = &flow.failure else { return Ok(()) };
                 let labels = [account(at), key(flow), ("reason", failure.reason.label().to_owned())];
                 ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)
             },
@@ -201,10 +205,12 @@ impl Collector for PlainCollector {
             &snapshot,
             gauge("laaffic_redial_flow_status"),
             |family, at, flow, known| {
-                let Some(known) = known else { return Ok(()) };
+                let Some(reported) = known.and_then(|known| known.status) else {
+                    return Ok(());
+                };
                 for status in Status::ALL {
                     let labels = [account(at), key(flow), ("status", status.label().to_owned())];
-                    let present = i64::from(status.index() == known.report.status.index());
+                    let present = i64::from(status.index() == reported.value.index());
                     ConstGauge::new(present).encode(family.encode_family(&labels)?)?;
                 }
                 Ok(())
@@ -215,7 +221,7 @@ impl Collector for PlainCollector {
             &snapshot,
             gauge("laaffic_redial_flow_status_code"),
             |family, at, flow, known| {
-                let Some(code) = known.and_then(|known| known.report.status.code()) else {
+                let Some(code) = known.and_then(|known| known.status?.value.code()) else {
                     return Ok(());
                 };
                 ConstGauge::new(code).encode(family.encode_family(&[account(at), key(flow)])?)
@@ -244,8 +250,10 @@ impl Collector for PlainCollector {
             &snapshot,
             gauge("laaffic_redial_flow_nodes"),
             |family, at, flow, known| {
-                let Some(known) = known else { return Ok(()) };
-                for (status, count) in known.report.nodes.iter() {
+                let Some(nodes) = known.and_then(|known| known.nodes) else {
+                    return Ok(());
+                };
+                for (status, count) in nodes.value.by_status.iter() {
                     let labels = [account(at), key(flow), ("status", status.label().to_owned())];
                     ConstGauge::new(count).encode(family.encode_family(&labels)?)?;
                 }
@@ -257,8 +265,10 @@ impl Collector for PlainCollector {
             &snapshot,
             gauge("laaffic_redial_flow_nodes_truncated"),
             |family, at, flow, known| {
-                let Some(known) = known else { return Ok(()) };
-                let truncated = i64::from(known.report.nodes_truncated);
+                let Some(nodes) = known.and_then(|known| known.nodes) else {
+                    return Ok(());
+                };
+                let truncated = i64::from(nodes.value.truncated);
                 ConstGauge::new(truncated).encode(family.encode_family(&[account(at), key(flow)])?)
             },
         )?;
@@ -267,10 +277,10 @@ impl Collector for PlainCollector {
             &snapshot,
             gauge("laaffic_redial_flow_recall_attempts"),
             |family, at, flow, known| {
-                let Some(attempts) = known.and_then(|known| known.report.recall_attempts) else {
+                let Some(attempts) = known.and_then(|known| known.recall_attempts) else {
                     return Ok(());
                 };
-                ConstGauge::new(attempts).encode(family.encode_family(&[account(at), key(flow)])?)
+                ConstGauge::new(attempts.value).encode(family.encode_family(&[account(at), key(flow)])?)
             },
         )?;
         Self::each(
@@ -278,10 +288,10 @@ impl Collector for PlainCollector {
             &snapshot,
             stamped("laaffic_redial_flow_recall_interval"),
             |family, at, flow, known| {
-                let Some(minutes) = known.and_then(|known| known.report.recall_interval_minutes) else {
+                let Some(interval) = known.and_then(|known| known.recall_interval_seconds) else {
                     return Ok(());
                 };
-                ConstGauge::new(minutes * 60).encode(family.encode_family(&[account(at), key(flow)])?)
+                ConstGauge::new(interval.value).encode(family.encode_family(&[account(at), key(flow)])?)
             },
         )
     }

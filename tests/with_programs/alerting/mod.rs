@@ -148,8 +148,8 @@ async fn a_stuck_flow_pages_once_with_its_name_and_team_and_says_when_it_is_over
     }
     let text = format!("{} {}", alert.annotations["summary"], alert.annotations["description"]);
     // The last of it is what to do first.
-    says(&text, &["reminder 3", "laaffic-exporter query 3 --account main"]);
-    let runbook = format!("docs/runbooks/{STUCK}.md");
+    says(&text, &["reminder 3", "/flows/main/3"]);
+    let runbook = format!("/runbooks/{STUCK}");
     assert!(alert.annotations["runbook_url"].ends_with(&runbook), "{alert:?}");
 
     vendor.pin(ACCOUNT, 3, FlowState::with_nodes(1, &[2, 1, 0])).unwrap();

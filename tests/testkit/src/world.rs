@@ -4,9 +4,10 @@
 //! ([`everywhere`]), and looks at a scrape ([`World::scrape`]) and at what the vendor saw.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -70,6 +71,83 @@ pub struct Wire {
     pub pages: AtomicU64,
     /// Makes the next request panic: a bug in a poll.
     pub cursed: AtomicBool,
+    script: OnceLock<Script>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// Which flow.
+    pub key_id: u64,
+    /// Which page of its nodes, where it says so.
+    pub page: Option<u64>,
+    /// The `Timestamp` that it is signed with.
+    pub timestamp: i64,
+}
+
+impl Asked {
+    fn of(request: &reqwest::Request) -> Self {
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+        let timestamp = request.headers()["timestamp"].to_str().unwrap();
+        Self {
+            key_id: body["keyId"].as_u64().unwrap(),
+            page: body["current"].as_u64(),
+            timestamp: timestamp.parse().unwrap(),
+        }
+    }
+}
+
+/// An answer in place of the played vendor's.
+#[derive(Debug, Clone)]
+pub struct Scripted {
+    /// The HTTP status.
+    pub status: u16,
+    /// A header.
+    pub header: Option<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Scripted {
+    /// An answer with this status and body.
+    pub fn new(status: u16, body: impl ToString) -> Self {
+        Self {
+            status,
+            header: None,
+            body: body.to_string(),
+        }
+    }
+
+    /// The same with this header.
+    pub fn with(self, name: &'static str, value: impl ToString) -> Self {
+        Self {
+            header: Some((name, value.to_string())),
+            ..self
+        }
+    }
+}
+
+/// Gives the answer to a request; the number is how many came before it.
+struct Script(Box<dyn Fn(Asked, usize) -> Scripted + Send + Sync>);
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Script")
+    }
+}
+
+impl Wire {
+    /// All requests from now on are answered so, and none by the played vendor.
+    pub fn answer(&self, script: impl Fn(Asked, usize) -> Scripted + Send + Sync + 'static) {
+        self.script.set(Script(Box::new(script))).unwrap();
+    }
+
+    /// The requests that were answered so.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
 }
 
 impl Transport for Wire {
@@ -82,6 +160,18 @@ impl Transport for Wire {
         if self.unplugged.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Box::pin(async { Err(Error::Connect("connection refused".to_owned())) });
+        }
+        if let Some(Script(script)) = self.script.get() {
+            let asked = Asked::of(&request);
+            let mut before = self.asked.lock().unwrap();
+            let scripted = script(asked, before.len());
+            before.push(asked);
+            let mut answer = axum::http::Response::builder().status(scripted.status);
+            if let Some((name, value)) = scripted.header {
+                answer = answer.header(name, value);
+            }
+            let answer = answer.body(scripted.body).unwrap();
+            return Box::pin(async { Ok(answer.into()) });
         }
         let request: axum::http::Request<reqwest::Body> = request.try_into().unwrap();
         let answer = self.router.clone().oneshot(request.map(Body::new));

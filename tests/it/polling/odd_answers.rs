@@ -214,3 +214,30 @@ async fn an_offset_that_does_not_help_is_given_up() {
     assert_eq!(offsets[..3], [1, 0, -1], "{asked:?}");
     assert_eq!(world.scrape().flow("up", 1), Some(1.0));
 }
+
+/// The first minute a flow is in progress; what is asked in the second is told late, and says that it is not.
+#[tokio::test(start_paused = true)]
+async fn what_an_account_was_says_nothing_of_what_its_name_means_now() {
+    for (base_url, transitions) in [("http://vendor/v3", 1.0), ("http://another/v3", 0.0)] {
+        let world = world(1, |_, before| match before {
+            1 => Scripted {
+                after: Duration::from_secs(5),
+                ..good(json!({"status": 4}))
+            },
+            _ => good(json!({"status": 1})),
+        });
+        world.pass(MINUTE + Duration::from_secs(2)).await;
+        assert_eq!(world.wire.asked().len(), 2);
+        let moved = Setup {
+            base_url,
+            ..Setup::new("main", vec![still(1)])
+        };
+        world.reload(&[moved]).await;
+        world.pass(Duration::from_secs(20)).await;
+        let scrape = world.scrape();
+        let entered = scrape.sum("laaffic_redial_flow_status_transitions_total");
+        assert_eq!(entered, transitions, "{base_url}");
+        let status = if transitions > 0.0 { 4.0 } else { 1.0 };
+        assert_eq!(scrape.flow("status_code", 1), Some(status), "{base_url}");
+    }
+}

@@ -108,6 +108,8 @@ pub struct Scripted {
     pub header: Option<(&'static str, String)>,
     /// The body.
     pub body: String,
+    /// How long it takes.
+    pub after: Duration,
 }
 
 impl Scripted {
@@ -117,6 +119,7 @@ impl Scripted {
             status,
             header: None,
             body: body.to_string(),
+            after: Duration::ZERO,
         }
     }
 
@@ -171,7 +174,10 @@ impl Transport for Wire {
                 answer = answer.header(name, value);
             }
             let answer = answer.body(scripted.body).unwrap();
-            return Box::pin(async { Ok(answer.into()) });
+            return Box::pin(async move {
+                tokio::time::sleep(scripted.after).await;
+                Ok(answer.into())
+            });
         }
         let request: axum::http::Request<reqwest::Body> = request.try_into().unwrap();
         let answer = self.router.clone().oneshot(request.map(Body::new));
@@ -197,6 +203,8 @@ pub struct Setup {
     pub rate_limit: f64,
     /// Requests at once.
     pub max_concurrent_requests: usize,
+    /// Where it is asked for.
+    pub base_url: &'static str,
     /// A folder with the key and the secret as files, where they are not in the configuration.
     pub secrets: Option<PathBuf>,
 }
@@ -210,6 +218,7 @@ impl Setup {
             poll_interval: MINUTE,
             rate_limit: 1000.0,
             max_concurrent_requests: 50,
+            base_url: "http://vendor/v3",
             secrets: None,
         }
     }
@@ -461,7 +470,7 @@ fn account(setup: &Setup) -> Account {
     };
     Account {
         name: setup.name.into(),
-        base_url: "http://vendor/v3".parse().unwrap(),
+        base_url: setup.base_url.parse().unwrap(),
         api_key: source("key", played.api_key),
         api_secret: source("secret", played.api_secret),
         settings: schema::Account {

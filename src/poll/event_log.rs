@@ -203,13 +203,13 @@ impl EventLog {
     /// The vendor refuses to be asked for a further page of nodes.
     pub(super) fn refuses_paging(&self, key_id: KeyId, error: &Error) {
         let error = error.to_string();
-        tracing::warn!(account = &*self.account, %key_id, error, "the vendor refuses to hand out further pages of nodes; not asking for any for an hour");
+        tracing::warn!(account = &*self.account, %key_id, error, "the vendor refuses to hand out further pages of rounds; not asking for any for an hour");
     }
 
     /// The vendor says that there are more nodes, and hands out nothing new.
     pub(super) fn pages_in_vain(&self, key_id: KeyId, nodes: Nodes) {
         let (handed_out, said) = (nodes.by_status.total(), nodes.reported);
-        tracing::info!(account = &*self.account, %key_id, handed_out, said, "the vendor says that there are more nodes than it hands out; for an hour no more pages are asked for than brought something");
+        tracing::info!(account = &*self.account, %key_id, handed_out, said, "the vendor says that there are more rounds than it hands out; for an hour no more pages are asked for than brought something");
     }
 
     /// Fields of a flow's answers are there and cannot be read.

@@ -131,11 +131,11 @@ async fn start() {
     println!("\n| | measured | aimed at |");
     println!("|---|--:|--:|");
     println!(
-        "| from exec to the first scrape, http upstream, ms | {:.1} | < 100 |",
+        "| from exec to the first scrape, vendor over http, ms | {:.1} | < 100 |",
         median(plain) * 1e3
     );
     println!(
-        "| from exec to the first scrape, https upstream, ms | {:.1} | < 100 |",
+        "| from exec to the first scrape, vendor over https, ms | {:.1} | < 100 |",
         median(tls) * 1e3
     );
     println!("| release binary, MB | {:.1} | < 12 |", size / 1e6);

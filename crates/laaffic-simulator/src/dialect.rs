@@ -25,6 +25,10 @@ pub struct Dialect {
     pub page_size: u16,
     /// The server takes no notice of `current` and `size`, which the vendor's page does not document.
     pub ignores_current: bool,
+    /// The server refuses requests with `current` or `size`.
+    pub refuses_paging: bool,
+    /// `total` is one more than there are nodes.
+    pub overstates_total: bool,
 }
 
 /// The three forms of `data` that the vendor's pages show.
@@ -63,6 +67,8 @@ impl Default for Dialect {
             extras: false,
             page_size: 10,
             ignores_current: false,
+            refuses_paging: false,
+            overstates_total: false,
         }
     }
 }
@@ -82,6 +88,9 @@ impl Dialect {
             extras: roll(6).is_multiple_of(3),
             page_size: pick(roll(7), [10, 10, 2, 1]),
             ignores_current: roll(8).is_multiple_of(8),
+            // Nobody has seen it, so it is no flow's own way.
+            refuses_paging: false,
+            overstates_total: false,
         }
     }
 

@@ -67,7 +67,16 @@ pub enum Fault {
         /// The message that goes with it; the vendor's words where `None`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         msg: Option<String>,
+        /// The HTTP status that it comes with, from 200 to 599; 200 where `None`, as the vendor has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
     },
+    /// The proper answer, but about another flow.
+    OtherFlow,
+    /// Success without data.
+    NoData,
+    /// The proper answer with one optional field in a form that nobody expects; which one, by seed.
+    OddFields,
     /// The answer comes later.
     Delay {
         /// By this much, in milliseconds.
@@ -80,6 +89,10 @@ pub enum Fault {
     },
     /// The server takes no notice of `current` and `size`.
     IgnoreCurrent,
+    /// The server refuses requests with `current` or `size`, which the vendor's page does not document, with -22.
+    RefusePaging,
+    /// `total` is one more than there are nodes.
+    OverstateTotal,
 }
 
 /// The two forms of `Retry-After`.
@@ -138,6 +151,16 @@ impl Fault {
             Self::Delay { milliseconds: 100 },
             Self::ClockOffset { seconds: 86_400 },
             Self::IgnoreCurrent,
+            Self::RefusePaging,
+            Self::OverstateTotal,
+            Self::OtherFlow,
+            Self::NoData,
+            Self::OddFields,
+            Self::Code {
+                code: -24,
+                msg: None,
+                status: Some(400),
+            },
         ];
         all.extend([-1, -2, -16, -18, -22, -99].map(Self::code));
         all
@@ -145,7 +168,16 @@ impl Fault {
 
     /// A code with the vendor's words.
     pub fn code(code: i64) -> Self {
-        Self::Code { code, msg: None }
+        Self::Code {
+            code,
+            msg: None,
+            status: None,
+        }
+    }
+
+    /// Whether it is a way to succeed: what is refused anyway stays so.
+    pub(crate) fn is_of_a_success(&self) -> bool {
+        matches!(self, Self::OtherFlow | Self::NoData | Self::OddFields)
     }
 
     /// How the counts call it: its `kind`, but statuses and codes by their number.
@@ -170,7 +202,10 @@ impl Fault {
             Self::Redirect { location, .. } if HeaderValue::from_str(location).is_err() => {
                 "location has characters that no header can carry".to_owned()
             }
-            Self::HttpStatus { status, .. } if !(200..600).contains(status) => {
+            Self::HttpStatus { status, .. }
+            | Self::Code {
+                status: Some(status), ..
+            } if !(200..600).contains(status) => {
                 format!("status {status} is not from 200 to 599")
             }
             _ => return Ok(()),

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::ConnectionHandle;
 use crate::fault::{Fault, RetryAfter};
+use crate::odd;
 use crate::random::pick;
 use crate::response::{html, http_date, json};
 
@@ -93,9 +94,18 @@ impl ProperAnswer {
                 let (open, close) = ("[".repeat(NESTING), "]".repeat(NESTING));
                 json(format!(r#"{{"code":0,"msg":"success","data":{open}{close}}}"#))
             }
-            Fault::Code { .. } | Fault::Delay { .. } | Fault::ClockOffset { .. } | Fault::IgnoreCurrent => {
-                json(self.body)
+            Fault::OtherFlow => json(odd::about_another_flow(&self.body)),
+            Fault::NoData => json(odd::without_data(&self.body)),
+            Fault::OddFields => json(odd::with_odd_fields(&self.body, self.hash)),
+            Fault::Code { status, .. } => {
+                let status = status.map_or(StatusCode::OK, status_code);
+                (status, json(self.body)).into_response()
             }
+            Fault::Delay { .. }
+            | Fault::ClockOffset { .. }
+            | Fault::IgnoreCurrent
+            | Fault::RefusePaging
+            | Fault::OverstateTotal => json(self.body),
         }
     }
 

@@ -23,6 +23,7 @@ mod endpoint;
 mod fault;
 mod fault_response;
 mod lifecycle;
+mod odd;
 mod query_detail;
 mod random;
 mod request;

@@ -46,6 +46,9 @@ impl Endpoint for QueryDetail {
 
     fn answer(&self, vendor: &Vendor, context: &RequestContext) -> Result<Value, i64> {
         let state = context.flow.as_ref().ok_or(PARAMETER_EXCEPTION)?;
+        if context.dialect.refuses_paging && (self.current.is_some() || self.size.is_some()) {
+            return Err(PARAMETER_EXCEPTION);
+        }
         let data = self.data(&context.dialect, state, vendor.settings().seed);
         Ok(context.dialect.success(data))
     }
@@ -61,7 +64,8 @@ impl QueryDetail {
         if dialect.shape != Shape::Documented {
             let (current, size) = self.page(dialect);
             (skip, take) = ((current - 1).saturating_mul(size), size);
-            let (total, pages) = (state.nodes.len(), state.nodes.len().div_ceil(size));
+            let total = state.nodes.len() + usize::from(dialect.overstates_total);
+            let pages = total.div_ceil(size);
             data.extend(fields(
                 json!({ "total": total, "size": size, "current": current, "pages": pages, "searchCount": true }),
             ));

@@ -159,6 +159,8 @@ impl RequestContext {
                 self.clock_offset_seconds = self.clock_offset_seconds.saturating_add(*seconds);
             }
             Fault::IgnoreCurrent => self.dialect.ignores_current = true,
+            Fault::RefusePaging => self.dialect.refuses_paging = true,
+            Fault::OverstateTotal => self.dialect.overstates_total = true,
             _ => return false,
         }
         true

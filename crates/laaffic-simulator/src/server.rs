@@ -66,15 +66,18 @@ async fn exchange<E: Endpoint>(State(vendor): State<Vendor>, request: Request) -
 
     let call = E::parse(&body);
     let mut context = in_flight.resolve(call.as_ref().and_then(E::key_id));
-    let fault = context.fault.take();
+    let mut fault = context.fault.take();
     let now = || vendor.now(context.clock_offset_seconds);
     let proper = check(&vendor, &in_flight, &head.headers, now())
         .and_then(|()| call.ok_or(PARAMETER_EXCEPTION)?.answer(&vendor, &context));
+    if proper.is_err() {
+        fault.take_if(|fault| fault.is_of_a_success());
+    }
     // The vendor's refusals come with HTTP status 200.
     let refusal = |code: i64, message| (code.to_string(), context.dialect.refusal(code, message));
     let (name, answer) = match (proper, &fault) {
         (Err(code), _) => refusal(code, None),
-        (Ok(_), Some(Fault::Code { code, msg })) => refusal(*code, msg.as_deref()),
+        (Ok(_), Some(Fault::Code { code, msg, .. })) => refusal(*code, msg.as_deref()),
         (Ok(answer), _) => ("success".to_owned(), answer),
     };
     let replacement = fault.as_ref().filter(|fault| !matches!(fault, Fault::Code { .. }));

@@ -39,11 +39,20 @@ pub(crate) fn outcome_of(fault: &Fault) -> Outcome {
         Fault::Reset | Fault::TruncatedLength | Fault::TruncatedChunks => Outcome::Other,
         Fault::Redirect { .. } | Fault::HttpStatus { .. } => Outcome::HttpStatus,
         Fault::TooLarge { .. } | Fault::GzipBomb => Outcome::TooLarge,
-        Fault::Html | Fault::Empty | Fault::TruncatedJson | Fault::WrongTypes | Fault::Nested => Outcome::Decode,
+        Fault::Html | Fault::Empty | Fault::TruncatedJson | Fault::WrongTypes | Fault::Nested | Fault::NoData => {
+            Outcome::Decode
+        }
         // A server whose clock is a day off refuses our timestamp.
         Fault::Code { .. } | Fault::ClockOffset { .. } => Outcome::ApiError,
         // What is not UTF-8 stands in a text that nobody reads.
-        Fault::Delay { .. } | Fault::IgnoreCurrent | Fault::InvalidUtf8 => Outcome::Success,
+        Fault::Delay { .. }
+        | Fault::IgnoreCurrent
+        | Fault::RefusePaging
+        | Fault::OverstateTotal
+        | Fault::OddFields
+        | Fault::InvalidUtf8 => Outcome::Success,
+        // The request ends well; it is the poll that does not.
+        Fault::OtherFlow => Outcome::Success,
     }
 }
 

@@ -94,7 +94,11 @@ async fn an_answer_that_is_a_failure_is_printed_as_well() {
         simulator.vendor().set_faults(&Scope::Everywhere, Some(plan)).unwrap();
     };
     let msg = Some("Ann's flow is not there".to_owned());
-    fault(Fault::Code { code: -22, msg });
+    fault(Fault::Code {
+        code: -22,
+        msg,
+        status: None,
+    });
     let ended = raw(&folder, &[]).await;
     assert_eq!(ended.code, Some(1));
     let json: Value = serde_json::from_str(&ended.stdout).unwrap();

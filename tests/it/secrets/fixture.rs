@@ -59,6 +59,7 @@ impl Fixture {
         let unknown = Fault::Code {
             code: -22,
             msg: Some(format!("{CUSTOMER_TEXT}: no such flow")),
+            status: None,
         };
         for (key_id, fault) in [(2, Fault::TruncatedJson), (3, unknown)] {
             let scope = Scope::Flow("inline".to_owned(), key_id);

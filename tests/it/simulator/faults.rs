@@ -224,6 +224,38 @@ async fn scopes_add_up_and_the_nearest_fault_wins() {
 }
 
 #[tokio::test]
+async fn a_vendor_that_refuses_pages_or_promises_too_many() {
+    let dialect = Dialect {
+        shape: Shape::Merged,
+        page_size: 1,
+        ..Dialect::default()
+    };
+    let simulator = start(flows(vec![fixed(12, dialect)])).await;
+    let ask = |body: Value| json_of(simulator.signed(PUBLISHED, &body));
+    let set = |fault| simulator.set_faults(&Scope::Everywhere, Some(FaultPlan::always(fault)));
+    let total = ask(json!({ "keyId": 12 })).await["data"]["total"].as_u64().unwrap();
+    set(Fault::RefusePaging);
+    assert_eq!(ask(json!({ "keyId": 12 })).await["data"]["total"], total);
+    assert_eq!(
+        ask(json!({ "keyId": 12, "current": 2, "size": 100 })).await["code"],
+        -22
+    );
+    set(Fault::OverstateTotal);
+    let data = ask(json!({ "keyId": 12, "size": 100 })).await["data"].take();
+    assert_eq!(data["total"], total + 1);
+    assert_eq!(data["nodeList"].as_array().unwrap().len() as u64, total);
+    let status = Fault::Code {
+        code: -1,
+        msg: None,
+        status: Some(401),
+    };
+    let response = meet(&simulator, status).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let answer: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(answer["code"], -1);
+}
+
+#[tokio::test]
 async fn a_mix_of_everything_is_the_same_in_every_run_and_adds_up() {
     let run = async || {
         let simulator = start(settings()).await;

@@ -171,7 +171,7 @@ async fn other_credentials_count_at_once() {
 async fn a_code_instead_of_success_but_never_instead_of_a_refusal() {
     let simulator = start(settings()).await;
     let scope = Scope::Flow("acme".into(), 12);
-    let busy = FaultPlan::times(2, Fault::Code { code: -18, msg: None });
+    let busy = FaultPlan::times(2, Fault::code(-18));
     simulator.set_faults(&scope, Some(busy));
     let answer = json_of(simulator.published()).await;
     assert_eq!(answer["msg"], "Port program unusual");

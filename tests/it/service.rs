@@ -53,6 +53,15 @@ fn the_service_starts_the_program_as_it_wants_to_be_started() {
 }
 
 #[test]
+fn neither_a_core_dump_nor_the_hosts_memory_is_its_to_fill() {
+    let service = unit("laaffic-exporter.service");
+    assert_eq!(values(&service, "LimitCORE"), ["0"]);
+    assert_eq!(values(&service, "MemoryMax"), ["256M"]);
+    let compose = fs::read_to_string("deploy/compose/compose.yaml").unwrap();
+    says(&compose, &["ulimits: { core: 0 }", "mem_limit: 256m"]);
+}
+
+#[test]
 fn the_socket_opens_the_programs_own_port_and_the_service_is_told_to_take_it() {
     let cli = Cli::parse_from(["laaffic-exporter"]);
     let port = cli.export.serve.listen.addresses[0].port().to_string();

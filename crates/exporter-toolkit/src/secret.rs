@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize, Serializer};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::watched::read_at_most;
@@ -12,21 +13,36 @@ use crate::watched::read_at_most;
 /// More than any key or password; a larger file is a mistake (a log, a disk image) that should not be read whole.
 pub(crate) const LONGEST_FILE: u64 = 64 * 1024;
 
-/// A secret text. `Debug`, `Display` and `Serialize` say `<secret>`; only [`Secret::expose`] gives it away.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+/// A secret text. `Debug`, `Display` and `Serialize` say `<secret>`; only [`Secret::expose`] gives it away. Its memory is wiped when it is
+/// dropped.
+#[derive(Clone, Default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-#[serde(transparent)]
-pub struct Secret(Box<str>);
+pub struct Secret(#[cfg_attr(feature = "schema", schemars(with = "String"))] SecretString);
 
 impl Secret {
     /// Wraps a secret.
     pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+        Self(SecretString::new(text.into()))
     }
 
     /// The secret itself: for the signature and the request header, never for a message.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
+    }
+}
+
+/// For what the configuration says; nothing that a stranger sends is compared so.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Secret {}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 

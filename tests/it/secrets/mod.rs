@@ -7,6 +7,7 @@ mod crash;
 mod echo;
 mod fixture;
 mod marks;
+mod memory;
 mod open_files;
 mod printed;
 mod running;

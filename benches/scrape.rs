@@ -237,13 +237,9 @@ impl Collector for PlainCollector {
                     .encode(family.encode_family(&[account(at), key(flow)])?)
             },
         )?;
-        let transitions = ("laaffic_redial_flow_status_transitions", None, MetricType::Counter);
-        Self::each(encoder, &snapshot, transitions, |family, at, flow, _| {
-            for (status, count) in flow.transitions.iter() {
-                let labels = [account(at), key(flow), ("status", status.label().to_owned())];
-                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
-            }
-            Ok(())
+        let exceptions = ("laaffic_redial_flow_exceptions", None, MetricType::Counter);
+        Self::each(encoder, &snapshot, exceptions, |family, at, flow, _| {
+            ConstCounter::new(flow.exceptions).encode(family.encode_family(&[account(at), key(flow)])?)
         })?;
         Self::each(
             encoder,

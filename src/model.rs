@@ -153,6 +153,9 @@ impl RecallType {
 pub struct CountByStatus([u32; Status::COUNT]);
 
 impl CountByStatus {
+    /// None of any status.
+    pub const NONE: Self = Self([0; Status::COUNT]);
+
     /// One more with this status.
     pub fn add(&mut self, status: Status) {
         if let Some(count) = self.0.get_mut(status.index()) {

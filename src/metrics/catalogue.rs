@@ -88,8 +88,8 @@ families! {
         "The flow's status as the vendor's own number, as of the last good poll; absent where none was reported.";
     FLOW_STATUS_SINCE: "laaffic_redial_flow_status_since_timestamp_seconds", Gauge, SECONDS, ["account", "key_id"],
         "When a poll first saw the flow's present status.";
-    FLOW_STATUS_TRANSITIONS: "laaffic_redial_flow_status_transitions", Counter, NO_UNIT, ["account", "key_id", "status"],
-        "How often polls saw the flow enter a status; the status of the first poll is not counted.";
+    FLOW_EXCEPTIONS: "laaffic_redial_flow_exceptions", Counter, NO_UNIT, ["account", "key_id"],
+        "How often polls saw the flow enter an execution exception; the status of the first poll is not counted.";
     FLOW_NODES: "laaffic_redial_flow_nodes", Gauge, NO_UNIT, ["account", "key_id", "status"],
         "The flow's nodes (recall rounds) by nodeStatus, as of the last good poll.";
     FLOW_NODES_TRUNCATED: "laaffic_redial_flow_nodes_truncated", Gauge, NO_UNIT, ["account", "key_id"],
@@ -102,6 +102,8 @@ families! {
         "The time between two recall rounds (recallInterval, there in minutes), as of the last good poll; absent where not reported.";
     FLOWS: "laaffic_redial_flows", Gauge, NO_UNIT, ["account", "status"],
         "Tracked flows by present status as of their last good polls; never polled and stale ones count as unknown.";
+    FLOW_STATUS_TRANSITIONS: "laaffic_redial_flow_status_transitions", Counter, NO_UNIT, ["account", "status"],
+        "How often polls saw flows of the account enter a status; the status of a flow's first poll is not counted.";
     API_CLOCK_SKEW: "laaffic_api_clock_skew_seconds", Gauge, SECONDS, ["account"],
         "The vendor's clock minus ours, from the Date header of its last answer; absent before the first.";
     API_BLOCKED: "laaffic_api_blocked", Gauge, NO_UNIT, ["account"],

@@ -14,7 +14,7 @@ use exporter_toolkit::exposition::Format;
 use exporter_toolkit::exposition::text::{put_float, put_header, put_integer, put_label_value};
 
 use super::catalogue::{self, Family};
-use crate::model::{Nodes, RecallType, Status};
+use crate::model::{CountByStatus, Nodes, RecallType, Status};
 use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
 
 /// How the samples of a family are got.
@@ -36,7 +36,7 @@ static OF_FLOWS: [(Family, Source); 14] = [
     (catalogue::FLOW_STATUS, Source::Flow(status)),
     (catalogue::FLOW_STATUS_CODE, Source::Flow(status_code)),
     (catalogue::FLOW_STATUS_SINCE, Source::Flow(status_since)),
-    (catalogue::FLOW_STATUS_TRANSITIONS, Source::Flow(status_transitions)),
+    (catalogue::FLOW_EXCEPTIONS, Source::Flow(exceptions)),
     (catalogue::FLOW_NODES, Source::Flow(nodes)),
     (catalogue::FLOW_NODES_TRUNCATED, Source::Flow(nodes_truncated)),
     (catalogue::FLOW_NODES_REPORTED, Source::Flow(nodes_reported)),
@@ -45,8 +45,9 @@ static OF_FLOWS: [(Family, Source); 14] = [
 ];
 
 /// The families of accounts, which follow.
-static OF_ACCOUNTS: [(Family, Source); 5] = [
+static OF_ACCOUNTS: [(Family, Source); 6] = [
     (catalogue::FLOWS, Source::Account(flows)),
+    (catalogue::FLOW_STATUS_TRANSITIONS, Source::Account(status_transitions)),
     (catalogue::API_CLOCK_SKEW, Source::Account(clock_skew)),
     (catalogue::API_BLOCKED, Source::Account(blocked)),
     (catalogue::API_PAUSED, Source::Account(paused)),
@@ -172,7 +173,7 @@ fn look_ahead<'f>(flows: impl Iterator<Item = &'f Arc<FlowRecord>>) {
     for flow in flows {
         // One field from each of the record's cache lines, and its key.
         sum = sum.wrapping_add(flow.info.key_id.get());
-        sum = sum.wrapping_add(flow.transitions.get(Status::Pending).into());
+        sum = sum.wrapping_add(flow.exceptions.into());
         sum = sum.wrapping_add(flow.failure.is_some().into());
         sum = sum.wrapping_add(flow.known.is_some_and(|known| known.at < known.status_since).into());
         sum = sum.wrapping_add(flow.status().map_or(0, |status| status.index() as u64));
@@ -330,14 +331,8 @@ fn status_since(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     at.sample(flow, out, |out| put_float(out, unix_seconds(known.status_since)));
 }
 
-fn status_transitions(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
-    let open = at.open(flow, out);
-    at.by_status(open, out, |index, out| {
-        put_integer(
-            out,
-            Status::ALL.get(index).map_or(0, |status| flow.transitions.get(*status)),
-        );
-    });
+fn exceptions(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    at.sample(flow, out, |out| put_integer(out, flow.exceptions));
 }
 
 fn nodes(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
@@ -378,13 +373,11 @@ fn recall_interval(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
 }
 
 fn flows(at: &Place<'_>, out: &mut Vec<u8>) {
-    let counts = at.snapshot.count_by_status(at.account);
-    let start = out.len();
-    out.extend_from_slice(at.head);
-    let open = start..out.len();
-    at.by_status(open, out, |index, out| {
-        put_integer(out, Status::ALL.get(index).map_or(0, |status| counts.get(*status)));
-    });
+    account_by_status(at, out, at.snapshot.count_by_status(at.account));
+}
+
+fn status_transitions(at: &Place<'_>, out: &mut Vec<u8>) {
+    account_by_status(at, out, at.account.state.transitions);
 }
 
 fn clock_skew(at: &Place<'_>, out: &mut Vec<u8>) {
@@ -403,6 +396,15 @@ fn paused(at: &Place<'_>, out: &mut Vec<u8>) {
 
 fn poll_budget(at: &Place<'_>, out: &mut Vec<u8>) {
     account_sample(at, out, |out| put_float(out, at.account.state.budget_ratio));
+}
+
+fn account_by_status(at: &Place<'_>, out: &mut Vec<u8>, counts: CountByStatus) {
+    let start = out.len();
+    out.extend_from_slice(at.head);
+    let open = start..out.len();
+    at.by_status(open, out, |index, out| {
+        put_integer(out, Status::ALL.get(index).map_or(0, |status| counts.get(*status)));
+    });
 }
 
 fn account_sample(at: &Place<'_>, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {

@@ -68,7 +68,7 @@ struct Page<'p> {
     rounds_reported: Option<i64>,
     interval: String,
     recalls: &'static str,
-    transitions: String,
+    exceptions: u32,
     account_encoded: String,
     dashboard: Option<String>,
     account_error: Option<(Since, String, KeyId, Failed<'p>)>,
@@ -94,7 +94,7 @@ impl<'p> Page<'p> {
                 Some(RecallType::Failed) => "numbers that were not reached",
                 None | Some(RecallType::Unknown) => "not known",
             },
-            transitions: words::counts(&flow.record.transitions),
+            exceptions: flow.record.exceptions,
             account_encoded: links::encoded(flow.account),
             account_error: account_error(account, flow.record, now),
         }

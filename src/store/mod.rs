@@ -117,7 +117,12 @@ impl Store {
 
     /// Takes a good answer in. `None` where the flow is not tracked (any more).
     pub fn succeeded(&self, account: &str, key_id: KeyId, report: FlowReport, at: SystemTime) -> Option<Change> {
-        self.replace(account, key_id, |flow, _| flow.succeeded(report, at, true))
+        self.replace(account, key_id, |flow, account| {
+            if let Some(status) = flow.succeeded(report, at) {
+                flow.count_entry(status);
+                account.transitions.add(status);
+            }
+        })
     }
 
     /// Takes a failed poll in: what was known stays. `None` where the flow is not tracked (any more).
@@ -223,7 +228,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Nodes, RecallType};
+    use crate::model::{CountByStatus, Nodes, RecallType};
 
     const POLICY: Policy = Policy {
         stale_after: Duration::from_secs(300),
@@ -270,6 +275,11 @@ mod tests {
         store.snapshot().accounts[0].flow(key(number)).unwrap().clone()
     }
 
+    /// How often flows of the account were seen to enter each status.
+    fn transitions(store: &Store) -> CountByStatus {
+        store.snapshot().accounts[0].state.transitions
+    }
+
     #[test]
     fn a_record_takes_no_more_memory_than_it_did() {
         // Four cache lines: every flow has one (docs/performance.md).
@@ -293,8 +303,8 @@ mod tests {
             store.succeeded("main", key(12), report(status), at(second)).unwrap();
         }
         let flow = flow(&store, 12);
-        assert_eq!(flow.transitions.get(Status::Pending), 0);
-        assert_eq!(flow.transitions.get(Status::InProgress), 1);
+        assert_eq!(transitions(&store).get(Status::InProgress), 1);
+        assert_eq!(transitions(&store).total(), 1);
         assert_eq!(flow.known.unwrap().status_since, at(2));
         assert_eq!(flow.known.unwrap().at, at(3));
     }
@@ -424,7 +434,8 @@ mod tests {
         };
         assert_eq!(shown(&store), Some(Status::ExecutionException));
         assert_eq!(flow(&store, 12).known.unwrap().status_since, at(0));
-        assert_eq!(flow(&store, 12).transitions.total(), 0);
+        assert_eq!(transitions(&store).total(), 0);
+        assert_eq!(flow(&store, 12).exceptions, 0);
         for second in (10..16).map(|turn| turn * 60) {
             store.succeeded("main", key(12), silent, at(second)).unwrap();
             tokio::time::advance(Duration::from_secs(60)).await;
@@ -454,7 +465,48 @@ mod tests {
         store
             .succeeded("main", key(12), report(Status::ExecutionException), at(2))
             .unwrap();
-        assert_eq!(flow(&store, 12).transitions.total(), 0, "nobody saw it begin");
+        assert_eq!(transitions(&store).total(), 0, "nobody saw it begin");
+        assert_eq!(flow(&store, 12).exceptions, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_entry_into_an_exception_counts_for_its_flow_and_with_all_entries_for_its_account() {
+        let store = store();
+        let exception = Status::ExecutionException;
+        for (number, status) in [
+            (7, exception),
+            (12, Status::InProgress),
+            (12, exception),
+            (12, exception),
+            (12, Status::InProgress),
+            (7, Status::Completed),
+            (12, exception),
+        ] {
+            store.succeeded("main", key(number), report(status), at(1)).unwrap();
+        }
+        assert_eq!((flow(&store, 7).exceptions, flow(&store, 12).exceptions), (0, 2));
+        let counted = |store: &Store| {
+            let transitions = transitions(store);
+            [Status::InProgress, Status::Completed, exception].map(|status| transitions.get(status))
+        };
+        assert_eq!(counted(&store), [1, 1, 2]);
+
+        store.apply(POLICY, vec![("main".into(), vec![info(7)])], &[]);
+        assert_eq!(
+            counted(&store),
+            [1, 1, 2],
+            "what a flow has done stays done when it goes"
+        );
+        store.apply(POLICY, vec![("main".into(), vec![info(7), info(12)])], &[]);
+        assert_eq!(flow(&store, 12).exceptions, 0, "the flow that comes back is a new one");
+        store.succeeded("main", key(12), report(exception), at(2)).unwrap();
+        store.succeeded("main", key(7), report(exception), at(2)).unwrap();
+        assert_eq!(counted(&store), [1, 1, 3]);
+        assert_eq!((flow(&store, 7).exceptions, flow(&store, 12).exceptions), (1, 0));
+
+        store.apply(POLICY, vec![("other".into(), vec![info(7)])], &[]);
+        store.apply(POLICY, vec![("main".into(), vec![info(7)])], &[]);
+        assert_eq!(counted(&store), [0; 3], "an account that goes takes its counts along");
     }
 
     #[tokio::test(start_paused = true)]
@@ -492,7 +544,7 @@ mod tests {
         let kept = flow(&store, 12);
         assert_eq!(kept.info.name.as_deref(), Some("new name"));
         assert_eq!(kept.known.unwrap().status_since, at(2));
-        assert_eq!(kept.transitions.get(Status::InProgress), 1);
+        assert_eq!(transitions(&store).get(Status::InProgress), 2);
         assert!(flow(&store, 99).known.is_none());
         let after = store.snapshot();
         let names: Vec<_> = after.accounts.iter().map(|account| &*account.name).collect();

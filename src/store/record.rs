@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::model::{CountByStatus, FailureReason, FlowInfo, FlowReport, Nodes, RecallType, Status};
+use crate::model::{FailureReason, FlowInfo, FlowReport, Nodes, RecallType, Status};
 
 /// What the exporter knows of one flow. Immutable: a poll replaces it.
 #[derive(Debug, Clone)]
@@ -16,8 +16,8 @@ pub struct FlowRecord {
     pub known: Option<Known>,
     /// Why the last poll failed; `None` while the last poll succeeded or none has ended yet. Boxed, since few have one.
     pub failure: Option<Box<Failure>>,
-    /// How often the flow was seen to enter each status. The first status that is seen is not an entry: nobody saw it begin.
-    pub transitions: CountByStatus,
+    /// How often the flow was seen to enter an execution exception.
+    pub exceptions: u32,
 }
 
 /// What the good answers of a flow have reported, each thing as of the last answer that said something of it.
@@ -72,7 +72,7 @@ impl FlowRecord {
             info,
             known: None,
             failure: None,
-            transitions: CountByStatus::default(),
+            exceptions: 0,
         }
     }
 
@@ -101,21 +101,20 @@ impl FlowRecord {
         self.known?.status.map(|status| status.value)
     }
 
-    /// Takes a good answer in that came at this moment; `counts` where it is a poll of ours, and a new status a transition. What it does
-    /// not report stays what was reported last.
-    pub(super) fn succeeded(&mut self, report: FlowReport, at: SystemTime, counts: bool) {
+    /// Takes a good answer in that came at this moment. What it does not report stays what was reported last. Returns the status that the
+    /// flow was seen to enter, if it did; the first that is seen is not entered: nobody saw it begin.
+    pub(super) fn succeeded(&mut self, report: FlowReport, at: SystemTime) -> Option<Status> {
         let instant = Instant::now();
         let before = self.known;
         let was = self.status();
         let entered = match (was, report.status) {
-            (Some(before), Some(now)) => before.index() != now.index(),
-            _ => false,
+            (Some(before), Some(now)) if before.index() != now.index() => Some(now),
+            _ => None,
         };
-        if let Some(status) = report.status.filter(|_| counts && entered) {
-            self.transitions.add(status);
-        }
         let is_first = was.is_none() && report.status.is_some();
-        let since = before.map(|known| known.status_since).filter(|_| !entered && !is_first);
+        let since = before
+            .map(|known| known.status_since)
+            .filter(|_| entered.is_none() && !is_first);
         self.failure = None;
         self.known = Some(Known {
             status: latest(report.status, before.and_then(|known| known.status), instant),
@@ -135,6 +134,14 @@ impl FlowRecord {
             at,
             instant,
         });
+        entered
+    }
+
+    /// Counts that the flow was seen to enter this status.
+    pub(super) fn count_entry(&mut self, status: Status) {
+        if status == Status::ExecutionException {
+            self.exceptions = self.exceptions.saturating_add(1);
+        }
     }
 
     /// Takes a failed poll in: what was known stays.

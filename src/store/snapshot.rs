@@ -107,7 +107,10 @@ impl Snapshot {
                 Arc::make_mut(&mut record.info).poll_interval = self.poll_interval(account, tracked);
             }
             match result {
-                Ok(report) => record.succeeded(report, at, false),
+                Ok(report) => {
+                    // What it enters is counted when a poll sees it.
+                    record.succeeded(report, at);
+                }
                 Err(reason) => {
                     record.known = None;
                     record.failed(reason, None, at);

@@ -321,6 +321,23 @@ async fn the_filter_holds_for_flows_and_cards_and_is_marked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flows_page_says_how_often_it_was_seen_to_enter_an_exception() {
+    let store = store();
+    let words = "Execution exceptions seen to begin since the start";
+    let page = get(&router_at(&store, NOW), "/flows/skewed/1").await;
+    assert!(!page.contains(words));
+    for status in [
+        Status::ExecutionException,
+        Status::InProgress,
+        Status::ExecutionException,
+    ] {
+        store.succeeded("skewed", key(1), report(status, &[]), at(NOW));
+    }
+    let page = get(&router_at(&store, NOW), "/flows/skewed/1").await;
+    assert!(page.contains(&format!("<dt>{words}</dt><dd>2</dd>")), "{page}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flows_page_has_its_last_error_in_full() {
     let store = store();
     let status = Some("HTTP status 502".to_owned());

@@ -151,9 +151,11 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
     store.succeeded("main", key(17), nothing, at(605.0)).unwrap();
 
     let last = i64::MAX.unsigned_abs();
-    store
-        .succeeded(HOSTILE, key(last), report(Some(4), &[]), at(606.0))
-        .unwrap();
+    for (status, seconds) in [(1, 546.0), (4, 606.0)] {
+        store
+            .succeeded(HOSTILE, key(last), report(Some(status), &[]), at(seconds))
+            .unwrap();
+    }
     let reason = FailureReason::Api(ApiCode(-99));
     store.failed(HOSTILE, key(last), reason, None, at(666.0)).unwrap();
     store.update_account(HOSTILE, |state| {
@@ -328,11 +330,7 @@ async fn before_the_first_success_only_what_is_known_is_shown() {
         ("laaffic_redial_flow_info", vec![1.0], vec![1.0]),
         ("laaffic_redial_flow_up", vec![0.0], vec![0.0]),
         ("laaffic_redial_flow_poll_interval_seconds", vec![60.0], vec![60.0]),
-        (
-            "laaffic_redial_flow_status_transitions_total",
-            vec![0.0; 6],
-            vec![0.0; 6],
-        ),
+        ("laaffic_redial_flow_exceptions_total", vec![0.0], vec![0.0]),
         ("laaffic_redial_flow_error", vec![], vec![1.0]),
         (
             "laaffic_redial_flow_last_success_timestamp_seconds",
@@ -404,7 +402,7 @@ fn polls_during_a_scrape_do_not_show_in_it() {
             ("recall_interval_seconds", vec![60.0]),
             ("nodes", vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
             ("last_success_timestamp_seconds", vec![1_763_848_501.0]),
-            ("status_transitions_total", vec![0.0; 6]),
+            ("exceptions_total", vec![0.0]),
         ] {
             assert_eq!(
                 rows(&families, &format!("laaffic_redial_flow_{family}"), number),

@@ -12,5 +12,6 @@ mod probe;
 mod reload;
 mod retries;
 mod schedule;
+mod series;
 mod staleness;
 mod supervision;

@@ -119,6 +119,7 @@ async fn what_is_not_reported_is_not_an_unknown_status() {
     assert_eq!(scrape.flow("recall_attempts", 1), Some(3.0));
     assert_eq!(scrape.flow("status_since_timestamp_seconds", 1), since);
     assert_eq!(scrape.sum("laaffic_redial_flow_status_transitions_total"), 0.0);
+    assert_eq!(scrape.flow("exceptions_total", 1), Some(0.0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,6 +238,7 @@ async fn what_an_account_was_says_nothing_of_what_its_name_means_now() {
         let scrape = world.scrape();
         let entered = scrape.sum("laaffic_redial_flow_status_transitions_total");
         assert_eq!(entered, transitions, "{base_url}");
+        assert_eq!(scrape.flow("exceptions_total", 1), Some(transitions), "{base_url}");
         let status = if transitions > 0.0 { 4.0 } else { 1.0 };
         assert_eq!(scrape.flow("status_code", 1), Some(status), "{base_url}");
     }

@@ -178,10 +178,11 @@ async fn a_failed_probe_shows_no_old_state() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_counts_no_transition_of_its_own() {
     let world = world(1000.0).await;
-    world.vendor.pin("main", 7, FlowState::with_nodes(2, &[2])).unwrap();
+    world.vendor.pin("main", 7, FlowState::with_nodes(4, &[4])).unwrap();
     let (_, samples) = probe(&world, 7).await;
-    assert_eq!(samples.flow("status_code", 7), Some(2.0));
-    assert_eq!(samples.sum("laaffic_redial_flow_status_transitions_total"), 0.0);
+    assert_eq!(samples.flow("status_code", 7), Some(4.0));
+    assert_eq!(samples.flow("exceptions_total", 7), Some(0.0));
+    assert_eq!(world.scrape().sum("laaffic_redial_flow_status_transitions_total"), 0.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use laaffic_simulator::{Fault, FaultPlan, Scope};
+use laaffic_exporter::model::Status;
+use laaffic_simulator::{Fault, FaultPlan, FlowState, Scope};
 
 use testkit::assertions::within;
-use testkit::world::{MINUTE, Setup, World, code, every_minute, everywhere, gaps, still};
+use testkit::world::{MINUTE, Samples, Setup, World, code, every_minute, everywhere, gaps, still};
 
 fn setup(keys: impl IntoIterator<Item = u64>) -> Setup {
     Setup::new("main", keys.into_iter().map(still).collect())
@@ -103,6 +104,34 @@ async fn a_blocked_account_is_asked_again_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_flows_entered_stays_counted_for_the_account_when_they_go() {
+    let world = World::start(vec![setup(1..=3)]);
+    let entered = |scrape: &Samples, status: &str| {
+        let labels = format!("account=\"main\",status=\"{status}\"");
+        scrape.get(&format!("laaffic_redial_flow_status_transitions_total{{{labels}}}"))
+    };
+    for status in Status::ALL {
+        assert_eq!(entered(&world.scrape(), status.label()), Some(0.0), "from the start");
+    }
+    world.pass(MINUTE).await;
+    for key_id in [1, 2] {
+        let state = FlowState::with_nodes(4, &[4]);
+        world.vendor.pin("main", key_id, state).unwrap();
+    }
+    world.pass(MINUTE).await;
+    let exceptions = |scrape: &Samples| [1, 2, 3].map(|key_id| scrape.flow("exceptions_total", key_id));
+    let scrape = world.scrape();
+    assert_eq!(scrape.sum("laaffic_redial_flow_status_transitions_total"), 2.0);
+    assert_eq!(entered(&scrape, "execution_exception"), Some(2.0));
+    assert_eq!(exceptions(&scrape), [Some(1.0), Some(1.0), Some(0.0)]);
+
+    world.reload(&[setup(2..=3)]).await;
+    let scrape = world.scrape();
+    assert_eq!(entered(&scrape, "execution_exception"), Some(2.0));
+    assert_eq!(exceptions(&scrape), [None, Some(1.0), Some(0.0)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn accounts_come_and_go() {
     let other = || Setup::new("other", vec![still(7)]);
     let world = World::start(vec![setup(1..=3), other()]);
@@ -113,7 +142,7 @@ async fn accounts_come_and_go() {
         scrape.get("laaffic_redial_flow_up{account=\"other\",key_id=\"7\"}"),
         None
     );
-    assert_eq!(scrape.get("laaffic_api_blocked{account=\"other\"}"), None);
+    assert!(!scrape.series().any(|series| series.contains("account=\"other\"")));
     let requests = "laaffic_api_requests_total{account=\"other\",endpoint=\"query_detail\",outcome=\"success\"}";
     assert_eq!(scrape.get(requests), None);
     world.vendor.reset_counts();

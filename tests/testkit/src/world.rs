@@ -436,6 +436,11 @@ impl Samples {
         self.of(family).map(|(_, value)| value).sum()
     }
 
+    /// Every series, written as in the exposition.
+    pub fn series(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// All series of a family that has labels.
     pub fn of(&self, family: &str) -> impl Iterator<Item = (&str, f64)> {
         let prefix = format!("{family}{{");

@@ -1,0 +1,96 @@
+//! How many series there are, which is what Prometheus' memory goes to: as docs/metrics.md counts them.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use laaffic_simulator::FaultPlan;
+
+use testkit::world::{MINUTE, Samples, Setup, World, code, everywhere, still, with_status};
+
+const NEW: &str = "was not fetched yet";
+const FRESH: &str = "goes on or waits";
+const EXCEPTION: &str = "is in an execution exception";
+const OVER: &str = "is completed or cancelled";
+const FAILING: &str = "cannot be fetched, its numbers not too old";
+const STALE: &str = "cannot be fetched, its numbers too old";
+
+fn section() -> String {
+    let text = fs::read_to_string("docs/metrics.md").unwrap();
+    let section = text.split("\n## How many series\n").nth(1).unwrap();
+    section.split("\n## ").next().unwrap().to_owned()
+}
+
+/// How many series the document says that a flow in this state has, and which families it names there.
+fn documented(section: &str, state: &str) -> (usize, BTreeSet<String>) {
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| "));
+    let mut rows = rows.filter_map(|row| row.strip_prefix(state)?.strip_prefix(" | "));
+    let (number, families) = rows.next().unwrap().split_once(" | ").unwrap();
+    let families = families.split('`').skip(1).step_by(2).map(str::to_owned);
+    (number.parse().unwrap(), families.collect())
+}
+
+/// The same as a scrape has it.
+fn scraped(scrape: &Samples, key_id: u64) -> (usize, BTreeSet<String>) {
+    let label = format!("key_id=\"{key_id}\"");
+    let series: Vec<_> = scrape.series().filter(|series| series.contains(&label)).collect();
+    let families = series.iter().map(|series| series.split('{').next().unwrap().to_owned());
+    (series.len(), families.collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flow_has_the_series_that_the_reference_counts() {
+    let section = section();
+    // "These" and "the same" are those of the row before.
+    let is_documented = |scrape: &Samples, key_id: u64, state: &str, these: &[&str]| {
+        let (number, mut families) = documented(&section, state);
+        families.extend(these.iter().flat_map(|state| documented(&section, state).1));
+        assert_eq!(scraped(scrape, key_id), (number, families), "{state}");
+    };
+    let flows = vec![
+        still(1),
+        with_status(2, 4),
+        with_status(3, 2),
+        with_status(4, 3),
+        with_status(5, 0),
+    ];
+    let world = World::start(vec![Setup::new("main", flows)]);
+    is_documented(&world.scrape(), 1, NEW, &[]);
+
+    world.pass(MINUTE).await;
+    let scrape = world.scrape();
+    for key_id in [1, 5] {
+        is_documented(&scrape, key_id, FRESH, &[NEW]);
+    }
+    is_documented(&scrape, 2, EXCEPTION, &[NEW, FRESH]);
+    for key_id in [3, 4] {
+        is_documented(&scrape, key_id, OVER, &[NEW, FRESH]);
+    }
+
+    everywhere(&world, FaultPlan::always(code(-22)));
+    world.pass(MINUTE).await;
+    is_documented(&world.scrape(), 1, FAILING, &[NEW, FRESH]);
+    world.pass(MINUTE * 6).await;
+    is_documented(&world.scrape(), 1, STALE, &[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_and_the_exporter_have_the_series_that_the_reference_counts() {
+    let world = World::start(vec![Setup::new("main", vec![still(1)])]);
+    world.pass(MINUTE).await;
+    let scrape = world.scrape();
+    let of_a_flow = scraped(&scrape, 1).0;
+    let of_account = scrape
+        .series()
+        .filter(|series| series.contains("account=\"main\""))
+        .count()
+        - of_a_flow;
+    // One more than here: where people reach it, which is not known without a socket.
+    let of_exporter = scrape.series().count() - of_account - of_a_flow + 1;
+    let section = section();
+    for said in [
+        format!("An account has {of_account},"),
+        format!("The exporter as a whole has {of_exporter}."),
+    ] {
+        assert!(section.contains(&said), "{said}\n{section}");
+    }
+}

@@ -4,6 +4,7 @@
 //! these types cannot be wrong.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,22 @@ impl KeyId {
     /// The number as the vendor knows it.
     pub fn get(self) -> u64 {
         self.0
+    }
+}
+
+/// A text is no number from 1 on as it is printed: digits alone, the first not 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a whole number from 1 on, in digits alone")]
+pub struct NotAKeyId;
+
+impl FromStr for KeyId {
+    type Err = NotAKeyId;
+
+    /// One flow has one text, so that one address or one series is not another flow's under a second name.
+    fn from_str(text: &str) -> Result<Self, NotAKeyId> {
+        let as_printed = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| as_printed);
+        number.and_then(Self::new).ok_or(NotAKeyId)
     }
 }
 
@@ -493,4 +510,36 @@ pub struct FlowInfo {
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// How often the flow is fetched while it may still change.
     pub poll_interval: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_only_as_it_is_printed() {
+        for text in ["1", "12", "9223372036854775807"] {
+            assert_eq!(
+                text.parse::<KeyId>().map(|key_id| key_id.to_string()).as_deref(),
+                Ok(text)
+            );
+        }
+        for text in [
+            "",
+            "0",
+            "05",
+            "+5",
+            "-5",
+            " 5",
+            "5 ",
+            "5.0",
+            "1e3",
+            "0x5",
+            "٥",
+            "9223372036854775808",
+            "18446744073709551616",
+        ] {
+            assert_eq!(text.parse::<KeyId>(), Err(NotAKeyId), "{text:?}");
+        }
+    }
 }

@@ -426,11 +426,11 @@ mod tests {
             (&["query"], "KEY_ID is missing; see laaffic-exporter query --help"),
             (
                 &["query", "x"],
-                "KEY_ID=\"x\" must be a whole number, 1 or more: the flow's keyId",
+                "KEY_ID=\"x\" must be a whole number, 1 or more, in digits alone: the flow's keyId",
             ),
             (
                 &["query", "-1"],
-                "KEY_ID=\"-1\" must be a whole number, 1 or more: the flow's keyId",
+                "KEY_ID=\"-1\" must be a whole number, 1 or more, in digits alone: the flow's keyId",
             ),
             (
                 &["query", "1", "--raw", "--output", "json"],

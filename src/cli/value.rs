@@ -35,8 +35,8 @@ pub(super) fn address(text: &str) -> Result<ListenAddress, &'static str> {
 
 /// The number of a flow.
 pub(super) fn key_id(text: &str) -> Result<KeyId, &'static str> {
-    let key_id = whole_number(text).ok().and_then(KeyId::new);
-    key_id.ok_or("must be a whole number, 1 or more: the flow's keyId")
+    text.parse()
+        .map_err(|_| "must be a whole number, 1 or more, in digits alone: the flow's keyId")
 }
 
 /// A time that something can happen in.
@@ -90,6 +90,7 @@ mod tests {
         }
         assert!(whole_number::<u64>("18446744073709551616").is_err_and(|words| words.contains("smaller")));
         assert!(key_id("12").is_ok() && key_id("0").is_err() && key_id("-1").is_err() && key_id("x").is_err());
+        assert!(key_id("012").is_err() && key_id("+12").is_err() && key_id(" 12").is_err());
     }
 
     #[test]

@@ -46,12 +46,8 @@ pub async fn show(State(pages): State<FlowPages>, path: Result<Path<(String, Str
     let Some(account) = snapshot.accounts.iter().find(|known| *known.name == *account) else {
         return not_found("There is no account of this name in the configuration.");
     };
-    let Some(record) = key_id
-        .parse()
-        .ok()
-        .and_then(KeyId::new)
-        .and_then(|key_id| account.flow(key_id))
-    else {
+    let key_id = key_id.parse::<KeyId>().ok();
+    let Some(record) = key_id.and_then(|key_id| account.flow(key_id)) else {
         return not_found("This account has no such flow in the configuration; perhaps it was removed.");
     };
     let now = pages.clock.now();

@@ -44,8 +44,8 @@ pub async fn probe(
     let Ok(Query(target)) = target else {
         return refuse("say which flow: /probe?account=NAME&key_id=NUMBER");
     };
-    let Some(key_id) = target.key_id.parse().ok().and_then(KeyId::new) else {
-        return refuse("key_id must be a whole number from 1 on");
+    let Ok(key_id) = target.key_id.parse::<KeyId>() else {
+        return refuse("key_id must be a whole number from 1 on, in digits alone");
     };
     let Ok(probed) = prober.probe(&target.account, key_id, timeout(&headers)).await else {
         return refuse("there is no account of this name in the configuration");

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporter_toolkit::logging::{Throttle, Throttled};
 use exporter_toolkit::server::systemd;
 use exporter_toolkit::watched::Digest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, LoadError};
@@ -22,12 +23,17 @@ use exporter_toolkit::clock::SharedClock;
 /// How often a file that is watched is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often the same warnings are written, at most.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
 /// The configuration file, and what was loaded from it last.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
     path: PathBuf,
     /// Of the content that was tried last, refused or not: a content is tried once.
     tried: Option<Digest>,
+    /// The warnings that were written last, and when.
+    warned: Option<(Vec<String>, Instant)>,
 }
 
 /// Why a configuration was refused.
@@ -56,6 +62,7 @@ impl ConfigFile {
         Self {
             path: path.to_owned(),
             tried: None,
+            warned: None,
         }
     }
 
@@ -70,12 +77,24 @@ impl ConfigFile {
     }
 
     /// Warns of what is hardly meant so in `config`, which was loaded from this file, and of each file with a secret of it that every user
-    /// of the host may read.
-    pub fn warn(&self, config: &Config) {
-        for warning in &config.warnings {
-            let problem = warning.told_of(&self.path);
+    /// of the host may read. The same warnings once a minute at most: whoever may ask for reloads may do so without end.
+    pub fn warn(&mut self, config: &Config) {
+        let now = Instant::now();
+        let problems = config
+            .warnings
+            .iter()
+            .map(|warning| warning.told_of(&self.path).to_string());
+        let problems: Vec<_> = problems.collect();
+        if let Some((told, at)) = &self.warned
+            && *told == problems
+            && now < *at + WARN_EVERY
+        {
+            return;
+        }
+        for problem in &problems {
             tracing::warn!(problem, "the configuration can be used, but is hardly meant so");
         }
+        self.warned = Some((problems, now));
         config::warn_of_open_files(config, &self.path);
     }
 
@@ -111,6 +130,7 @@ pub struct Reloader {
     clock: SharedClock,
     hangup: Signal,
     watch: Option<Interval>,
+    log: ReloadLog,
     requests: mpsc::Receiver<oneshot::Sender<Result<(), ReloadError>>>,
     handle: ReloadHandle,
 }
@@ -128,6 +148,7 @@ impl Reloader {
         clock: SharedClock,
     ) -> io::Result<Self> {
         let (sender, requests) = mpsc::channel(1);
+        let file_path = file.path.clone();
         let watch = watch.then(|| {
             let mut interval = tokio::time::interval(WATCH_INTERVAL);
             interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -140,6 +161,7 @@ impl Reloader {
             clock,
             hangup: signal(SignalKind::hangup())?,
             watch,
+            log: ReloadLog::new(file_path),
             requests,
             handle: ReloadHandle(sender),
         })
@@ -157,6 +179,10 @@ impl Reloader {
                 () = stop.cancelled() => return,
                 Some(()) = self.hangup.recv() => None,
                 Some(asked) = self.requests.recv() => Some(asked),
+                () = sleep_until(self.log.lines.next_due()) => {
+                    self.log.catch_up();
+                    continue;
+                }
                 () = tick(&mut self.watch) => {
                     if !self.changed().await {
                         continue;
@@ -185,17 +211,10 @@ impl Reloader {
         // A refused one ends as well: the old configuration is as ready as it was.
         systemd::ready();
         match &result {
-            Ok(()) => {
-                self.activity.reload_succeeded(self.clock.now());
-                tracing::info!(file = %self.file.path.display(), "configuration reloaded");
-            }
-            Err(error) => {
-                self.activity.reload_failed();
-                for line in error.to_string().lines() {
-                    tracing::error!(problem = line, "configuration refused; the old one stays");
-                }
-            }
+            Ok(()) => self.activity.reload_succeeded(self.clock.now()),
+            Err(_) => self.activity.reload_failed(),
         }
+        self.log.tell(result.as_ref().err().map(ToString::to_string));
         result
     }
 
@@ -215,6 +234,73 @@ impl Reloader {
             .map_err(|_| ReloadError::Stopping)?;
         self.file = file;
         self.poller.apply(plan?).await.map_err(ReloadError::Poll)
+    }
+}
+
+/// What becomes of reloads, in the log. Of equal outcomes there is one a minute: whoever may ask for reloads may do so without end.
+#[derive(Debug)]
+struct ReloadLog {
+    file: PathBuf,
+    refused: Option<String>,
+    lines: Throttle<Outcome>,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Reloaded,
+    /// Why, in one line or more.
+    Refused(String),
+}
+
+impl ReloadLog {
+    fn new(file: PathBuf) -> Self {
+        Self {
+            file,
+            refused: None,
+            lines: Throttle::default(),
+        }
+    }
+
+    /// A reload has ended, perhaps refused.
+    fn tell(&mut self, refused: Option<String>) {
+        let Some(why) = refused else {
+            let line = self.lines.tell(Outcome::Reloaded);
+            return line.iter().for_each(|line| self.write(line));
+        };
+        // Whoever corrects one mistake after the other sees at once what is left.
+        let is_news = self.refused.replace(why.clone()).as_ref() != Some(&why);
+        let event = Outcome::Refused(why);
+        let line = match is_news {
+            true => Some(self.lines.tell_now(event)),
+            false => self.lines.tell(event),
+        };
+        line.iter().for_each(|line| self.write(line));
+    }
+
+    fn catch_up(&mut self) {
+        while let Some(line) = self.lines.take_due() {
+            self.write(&line);
+        }
+    }
+
+    fn write(&self, line: &Throttled<Outcome>) {
+        let more = line.more();
+        match &line.event {
+            Outcome::Reloaded => tracing::info!(file = %self.file.display(), more, "configuration reloaded"),
+            Outcome::Refused(why) => {
+                for problem in why.lines() {
+                    tracing::error!(problem, more, "configuration refused; the old one stays");
+                }
+            }
+        }
+    }
+}
+
+/// Until then; for ever where that is never.
+async fn sleep_until(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        None => std::future::pending().await,
     }
 }
 

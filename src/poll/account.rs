@@ -3,7 +3,6 @@
 //! Whoever wants something of the account sends a [`Message`]. A fetch is a task of its own that gets what it needs as plain values; what
 //! it saw comes back here, whatever has become of the one who asked for it.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -25,7 +24,7 @@ use super::paging::PagingMemory;
 use super::schedule::{Due, Schedule};
 use crate::api::{Client, Credentials, Error};
 use crate::metrics::Activity;
-use crate::model::{AccountName, FailureReason, FlowReport, KeyId, Outcome, UnreadableFields};
+use crate::model::{AccountName, FailureReason, FlowReport, KeyId, Outcome};
 use crate::store::{Store, stretched};
 use exporter_toolkit::clock::SharedClock;
 
@@ -44,8 +43,6 @@ pub(super) struct AccountTask {
     running: JoinSet<Ended>,
     events: EventLog,
     paging: PagingMemory,
-    /// What of a flow's answers could not be read, where something could not: told once.
-    unreadable: HashMap<KeyId, UnreadableFields>,
 }
 
 /// Where the account is not asked.
@@ -103,7 +100,6 @@ impl AccountTask {
             terminal_poll_interval,
             running: JoinSet::new(),
             paging: PagingMemory::default(),
-            unreadable: HashMap::new(),
         };
         task.publish();
         task
@@ -118,6 +114,7 @@ impl AccountTask {
         loop {
             let now = Instant::now();
             self.look_at_credentials(now);
+            self.events.catch_up();
             if self.skip_due(now) {
                 // A blocked account may skip very many flows in a row; others get their turn in between.
                 tokio::task::coop::consume_budget().await;
@@ -164,12 +161,13 @@ impl AccountTask {
     }
 
     /// When there is something to do although nothing has happened: the next look at the credentials, the next poll, and in a blocked
-    /// account the next flow to skip.
+    /// account the next flow to skip, or the next line in the log.
     fn next_wake(&self, next_request: Option<Instant>, now: Instant) -> Option<Instant> {
         let request = next_request.filter(|next| *next > now);
         let skip = self.schedule.next_due().filter(|_| self.condition.blocked());
         let look = self.credentials.next_look();
-        [request, skip, look].into_iter().flatten().min()
+        let line = self.events.next_line();
+        [request, skip, look, line].into_iter().flatten().min()
     }
 
     /// Skips the flow that is due in a blocked account. It waits for its turn to be tried, or for the end of the block.
@@ -200,10 +198,7 @@ impl AccountTask {
         self.schedule.replace(wanted, settings.rate_limit, now);
         for flow in gone {
             self.paging.forget(flow.info.key_id);
-            self.unreadable.remove(&flow.info.key_id);
-            if let Some(failure) = &flow.failure {
-                self.events.forget(failure.reason);
-            }
+            self.events.forget(&flow);
         }
         self.credentials = settings.credentials;
         self.begin_session(Arc::new(settings.client), now);
@@ -388,16 +383,7 @@ impl AccountTask {
                 Paging::InVain { .. } => self.events.pages_in_vain(key_id, report.nodes.unwrap_or_default()),
             }
         }
-        let told = self.unreadable.entry(key_id).or_default();
-        let mut all = *told;
-        all.extend(report.unreadable);
-        if all != *told {
-            *told = all;
-            self.events.unreadable(key_id, all);
-        }
-        if all.is_empty() {
-            self.unreadable.remove(&key_id);
-        }
+        self.events.unreadable(key_id, report.unreadable);
     }
 
     fn failed(&mut self, key_id: KeyId, reason: FailureReason, error: Option<&Error>) {
@@ -424,11 +410,11 @@ impl AccountTask {
     }
 
     /// One warning for each configuration that asks for more than the rate allows.
-    fn warn_of_budget(&self) {
+    fn warn_of_budget(&mut self) {
         let ratio = self.schedule.budget_ratio();
         if ratio > 1.0 {
-            self.events
-                .over_budget(self.schedule.len(), ratio, self.schedule.rate());
+            let (flows, rate) = (self.schedule.len(), self.schedule.rate());
+            self.events.over_budget(flows, ratio, rate);
         }
     }
 

@@ -1,19 +1,22 @@
-//! One log line per event that matters: an account's first answer, each change of a flow's status, each new kind of failure and its
-//! end. Never one per poll.
+//! The events of an account that matter: its first answer, each change of a flow's status, each new kind of failure and its end. Never one
+//! per poll, and of each kind one line a minute at most, which says how many more it stands for.
 //!
 //! A failure that strikes many flows alike (the vendor is down) is one event of the account, told when the first flow is struck
 //! and when the last has recovered. A failure that concerns the flow alone (the vendor does not know it) is told for each flow.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use exporter_toolkit::logging::Throttle;
 use tokio::time::Instant;
 
+use super::event::{Event, write};
 use crate::api::{ClockOffset, Error};
 use crate::model::{
     AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, ResponseField, Status, UnreadableFields,
 };
-use crate::store::Change;
+use crate::store::{Change, FlowRecord};
 
 /// What was told of an account so far.
 #[derive(Debug)]
@@ -21,6 +24,9 @@ pub(super) struct EventLog {
     account: AccountName,
     answered: bool,
     failing: HashMap<&'static str, Failing>,
+    /// What of a flow's answers could not be read, where something could not.
+    unreadable: HashMap<KeyId, UnreadableFields>,
+    lines: Throttle<Event>,
 }
 
 #[derive(Debug)]
@@ -36,54 +42,70 @@ impl EventLog {
             account,
             answered: false,
             failing: HashMap::new(),
+            unreadable: HashMap::new(),
+            lines: Throttle::default(),
         }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Some(line) = self.lines.tell(event) {
+            write(&self.account, &line);
+        }
+    }
+
+    /// Writes what was left out and may be written by now.
+    pub(super) fn catch_up(&mut self) {
+        while let Some(line) = self.lines.take_due() {
+            write(&self.account, &line);
+        }
+    }
+
+    /// When [`Self::catch_up`] is worth a call.
+    pub(super) fn next_line(&self) -> Option<Instant> {
+        self.lines.next_due()
     }
 
     /// A poll succeeded. While the account is `blocked` it is no news why flows do not fail any more: they are not asked.
     pub(super) fn succeeded(&mut self, change: &Change, report: &FlowReport, blocked: bool) {
-        let flow = &*change.flow;
-        let account = &*self.account;
+        let flow = &change.flow;
         if !self.answered {
             self.answered = true;
-            tracing::info!(account, key_id = %flow.key_id, "first answer from the vendor");
+            self.tell(Event::FirstAnswer(flow.key_id));
         }
         if let Some(reason) = change.previous_failure {
             self.recovered(flow, reason, blocked);
         }
-        let account = &*self.account;
         let Some(reported) = report.status else { return };
-        let status = Shown(reported);
-        let name = flow.name.as_deref();
+        let flow = Arc::clone(flow);
         match change.previous_status {
             Some(before) if before == reported => {}
-            Some(before) if reported == Status::ExecutionException => {
-                tracing::warn!(account, key_id = %flow.key_id, name, from = %Shown(before), to = %status, "flow changed its status");
-            }
-            Some(before) => {
-                tracing::info!(account, key_id = %flow.key_id, name, from = %Shown(before), to = %status, "flow changed its status");
-            }
+            Some(from) if reported == Status::ExecutionException => self.tell(Event::Exception { flow, from }),
+            Some(from) => self.tell(Event::Changed {
+                flow,
+                from,
+                to: reported,
+            }),
             None if matches!(reported, Status::ExecutionException | Status::Unknown(Some(_))) => {
-                tracing::warn!(account, key_id = %flow.key_id, name, %status, "flow first seen");
+                self.tell(Event::FirstSeenInTrouble { flow, status: reported });
             }
-            None => tracing::debug!(account, key_id = %flow.key_id, name, %status, "flow first seen"),
+            None => self.tell(Event::FirstSeen { flow, status: reported }),
         }
     }
 
     /// A poll failed, or was not made because the account is `blocked`: then `error` is `None`, and the block itself was told.
     pub(super) fn failed(&mut self, change: &Change, reason: FailureReason, error: Option<&Error>, blocked: bool) {
-        let flow = &*change.flow;
+        let flow = &change.flow;
         if change.previous_failure.map(FailureReason::label) == Some(reason.label()) {
             return;
         }
         if let Some(before) = change.previous_failure {
             self.recovered(flow, before, blocked);
         }
-        let account = &*self.account;
-        let detail = error.map(ToString::to_string).unwrap_or_default();
-        let name = flow.name.as_deref();
+        let flow = Arc::clone(flow);
+        let detail = || error.map(ToString::to_string).unwrap_or_default();
         if concerns_one_flow(reason) {
-            tracing::warn!(account, key_id = %flow.key_id, name, reason = reason.label(), detail, "flow cannot be fetched");
-            return;
+            let detail = detail();
+            return self.tell(Event::FlowFails { flow, reason, detail });
         }
         let failing = self.failing.entry(reason.label()).or_insert(Failing {
             flows: 0,
@@ -93,34 +115,31 @@ impl EventLog {
         failing.flows += 1;
         failing.most = failing.most.max(failing.flows);
         if failing.flows == 1 && !blocked {
-            tracing::warn!(account, first_key_id = %flow.key_id, name, reason = reason.label(), detail, "polls fail");
-        } else {
-            tracing::debug!(account, key_id = %flow.key_id, name, reason = reason.label(), detail, "poll failed");
+            self.tell(Event::PollsFail {
+                first: flow,
+                reason,
+                detail: detail(),
+            });
         }
     }
 
     /// A flow does not fail for this reason any more.
-    fn recovered(&mut self, flow: &FlowInfo, reason: FailureReason, blocked: bool) {
-        let account = &*self.account;
-        let name = flow.name.as_deref();
+    fn recovered(&mut self, flow: &Arc<FlowInfo>, reason: FailureReason, blocked: bool) {
         if concerns_one_flow(reason) {
-            if blocked {
-                return; // It is not asked for any more, which is no recovery.
+            // In a blocked account it is not asked for any more, which is no recovery.
+            if !blocked {
+                let flow = Arc::clone(flow);
+                self.tell(Event::FlowRecovers { flow, reason });
             }
-            tracing::info!(account, key_id = %flow.key_id, name, reason = reason.label(), "flow is not refused for this reason any more");
-            return;
-        }
-        if let Some(failing) = self.one_less(reason)
+        } else if let Some(failing) = self.one_less(reason)
             && !blocked
             && !matches!(reason, FailureReason::Blocked { .. })
         {
-            tracing::info!(
-                account = &*self.account,
-                reason = reason.label(),
-                flows = failing.most,
-                lasted_seconds = failing.since.elapsed().as_secs(),
-                "polls do not fail for this reason any more"
-            );
+            self.tell(Event::PollsRecover {
+                reason,
+                flows: failing.most,
+                lasted_seconds: failing.since.elapsed().as_secs(),
+            });
         }
     }
 
@@ -135,98 +154,85 @@ impl EventLog {
     }
 
     /// The vendor refuses us; polling stops.
-    pub(super) fn blocked(&self, reason: FailureReason) {
-        tracing::error!(
-            account = &*self.account,
-            reason = reason.label(),
-            "the vendor refuses this account: only one flow is asked for a minute; check its key, secret and IP allow list"
-        );
+    pub(super) fn blocked(&mut self, reason: FailureReason) {
+        self.tell(Event::Blocked(reason));
     }
 
     /// The vendor accepts us again.
-    pub(super) fn resumed(&self, after: Duration) {
-        tracing::info!(
-            account = &*self.account,
-            after_seconds = after.as_secs(),
-            "the vendor accepts this account again: polling resumes"
-        );
+    pub(super) fn resumed(&mut self, after: Duration) {
+        self.tell(Event::Resumed(after.as_secs()));
     }
 
     /// The configuration or the credentials changed while the vendor refused us: they deserve a try.
-    pub(super) fn unblocked(&self) {
-        tracing::info!(
-            account = &*self.account,
-            "the account was blocked: with its new configuration or credentials it is asked again"
-        );
+    pub(super) fn unblocked(&mut self) {
+        self.tell(Event::Unblocked);
     }
 
     /// Requests are signed with another clock from now on.
-    pub(super) fn clock(&self, offset: ClockOffset) {
-        let account = &*self.account;
-        if offset == ClockOffset::default() {
-            tracing::info!(
-                account,
-                "the clock of this host agrees with the vendor's again; requests are signed with it"
-            );
-        } else {
-            tracing::warn!(
-                account,
-                offset_seconds = offset.seconds(),
-                "the clock of this host is off: requests are signed with the time of the vendor; check NTP on this host"
-            );
-        }
+    pub(super) fn clock(&mut self, offset: ClockOffset) {
+        self.tell(match offset == ClockOffset::default() {
+            true => Event::ClockAgrees,
+            false => Event::ClockIsOff(offset),
+        });
     }
 
     /// The configuration asks for more than the rate allows: the arithmetic and the cures.
-    pub(super) fn over_budget(&self, flows: usize, ratio: f64, rate_limit: f64) {
-        let asked = ratio * rate_limit;
-        tracing::warn!(
-            account = &*self.account,
+    pub(super) fn over_budget(&mut self, flows: usize, ratio: f64, rate_limit: f64) {
+        self.tell(Event::OverBudget {
             flows,
-            asked_per_second = asked,
+            ratio,
             rate_limit,
-            "the intervals ask for more requests than rate_limit allows: every interval is {ratio:.2} times as long as configured; \
-             raise rate_limit to {asked:.1}, or make the intervals {ratio:.2} times as long"
-        );
+        });
     }
 
-    /// A flow that failed for this reason is not polled any more.
-    pub(super) fn forget(&mut self, reason: FailureReason) {
-        self.one_less(reason);
+    /// A flow is not polled any more.
+    pub(super) fn forget(&mut self, flow: &FlowRecord) {
+        self.unreadable.remove(&flow.info.key_id);
+        if let Some(failure) = &flow.failure {
+            self.one_less(failure.reason);
+        }
     }
 
     /// A poll ended in a bug of ours.
-    pub(super) fn panicked(&self, key_id: KeyId) {
-        tracing::error!(account = &*self.account, %key_id, "a poll ended in a bug; the flow is polled again at its next turn");
+    pub(super) fn panicked(&mut self, key_id: KeyId) {
+        self.tell(Event::Panicked(key_id));
     }
 
     /// The vendor refuses to be asked for a further page of nodes.
-    pub(super) fn refuses_paging(&self, key_id: KeyId, error: &Error) {
+    pub(super) fn refuses_paging(&mut self, key_id: KeyId, error: &Error) {
         let error = error.to_string();
-        tracing::warn!(account = &*self.account, %key_id, error, "the vendor refuses to hand out further pages of rounds; not asking for any for an hour");
+        self.tell(Event::RefusesPaging { key_id, error });
     }
 
     /// The vendor says that there are more nodes, and hands out nothing new.
-    pub(super) fn pages_in_vain(&self, key_id: KeyId, nodes: Nodes) {
-        let (handed_out, said) = (nodes.by_status.total(), nodes.reported);
-        tracing::info!(account = &*self.account, %key_id, handed_out, said, "the vendor says that there are more rounds than it hands out; for an hour no more pages are asked for than brought something");
+    pub(super) fn pages_in_vain(&mut self, key_id: KeyId, nodes: Nodes) {
+        self.tell(Event::PagesInVain {
+            key_id,
+            handed_out: nodes.by_status.total(),
+            said: nodes.reported,
+        });
     }
 
-    /// Fields of a flow's answers are there and cannot be read.
-    pub(super) fn unreadable(&self, key_id: KeyId, fields: UnreadableFields) {
-        let fields: Vec<_> = fields.iter().map(ResponseField::label).collect();
+    /// These fields of a flow's answer are there and cannot be read: told of each flow once, and again for further ones.
+    pub(super) fn unreadable(&mut self, key_id: KeyId, fields: UnreadableFields) {
+        if fields.is_empty() {
+            return;
+        }
+        let told = self.unreadable.entry(key_id).or_default();
+        let mut all = *told;
+        all.extend(fields);
+        if all == *told {
+            return;
+        }
+        *told = all;
+        let fields: Vec<_> = all.iter().map(ResponseField::label).collect();
         let fields = fields.join(",");
-        tracing::warn!(account = &*self.account, %key_id, fields, "fields of the answer cannot be read and are left out");
+        self.tell(Event::Unreadable { key_id, fields });
     }
 
     /// The vendor asks to be left alone for so long.
-    pub(super) fn paused(&self, pause: Duration) {
-        let seconds = pause.as_secs();
-        tracing::warn!(
-            account = &*self.account,
-            seconds,
-            "the vendor asks to be left alone for a while (Retry-After): polling pauses"
-        );
+    pub(super) fn paused(&mut self, pause: Duration) {
+        self.tell(Event::Paused(pause.as_secs()));
     }
 }
 
@@ -242,14 +248,100 @@ fn concerns_one_flow(reason: FailureReason) -> bool {
     }
 }
 
-/// A status for people: the word, with the number where the word does not say it.
-struct Shown(Status);
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
 
-impl std::fmt::Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Status::Unknown(Some(code)) => write!(f, "unknown({code})"),
-            status => f.write_str(status.label()),
+    use exporter_toolkit::clock::{Clock, SharedClock};
+    use testkit::log::Log;
+
+    use super::*;
+    use crate::model::Outcome;
+
+    #[derive(Debug)]
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH
         }
+    }
+
+    fn change(key_id: u64, previous_status: Option<Status>, previous_failure: Option<FailureReason>) -> Change {
+        let flow = FlowInfo {
+            key_id: KeyId::new(key_id).unwrap(),
+            name: None,
+            labels: Box::default(),
+            poll_interval: Duration::from_secs(60),
+        };
+        Change {
+            flow: Arc::new(flow),
+            previous_status,
+            previous_failure,
+        }
+    }
+
+    fn report(status: Status) -> FlowReport {
+        FlowReport {
+            status: Some(status),
+            ..FlowReport::default()
+        }
+    }
+
+    /// Every event there is, once; the first answer comes but once.
+    fn everything(log: &mut EventLog, key_id: u64) {
+        let key = KeyId::new(key_id).unwrap();
+        let timeout = FailureReason::Transport(Outcome::Timeout);
+        let refused = FailureReason::Api(ApiCode::PARAMETER_EXCEPTION);
+        let pending = Some(Status::Pending);
+        log.succeeded(
+            &change(key_id, pending, None),
+            &report(Status::ExecutionException),
+            false,
+        );
+        log.succeeded(&change(key_id, pending, None), &report(Status::Completed), false);
+        log.succeeded(&change(key_id, None, None), &report(Status::Unknown(Some(9))), false);
+        log.succeeded(&change(key_id, None, None), &report(Status::InProgress), false);
+        log.failed(&change(key_id, pending, None), refused, Some(&Error::Timeout), false);
+        log.succeeded(&change(key_id, pending, Some(refused)), &report(Status::Pending), false);
+        log.failed(&change(key_id, pending, None), timeout, Some(&Error::Timeout), false);
+        log.succeeded(&change(key_id, pending, Some(timeout)), &report(Status::Pending), false);
+        log.blocked(FailureReason::Api(ApiCode::AUTHENTICATION_ERROR));
+        log.resumed(Duration::from_secs(61));
+        log.unblocked();
+        log.clock(ClockOffset::from_seconds(i64::try_from(key_id).unwrap()));
+        log.clock(ClockOffset::default());
+        log.over_budget(7, 1.0 + key_id as f64, 5.0);
+        log.panicked(key);
+        log.refuses_paging(key, &Error::NoData);
+        log.pages_in_vain(key, Nodes::default());
+        let mut fields = UnreadableFields::default();
+        fields.add(ResponseField::RecallNum);
+        log.unreadable(key, fields);
+        log.paused(Duration::from_secs(key_id));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_day_of_every_event_at_every_poll_is_one_line_a_minute_and_kind() {
+        const POLLS: u64 = 86_400 / 7;
+        let clock: SharedClock = Arc::new(Still);
+        let lines = Log::begin(clock);
+        let mut logs = ["main", "other"].map(|account| EventLog::new(account.into()));
+        for number in 1..=POLLS {
+            for log in &mut logs {
+                everything(log, number);
+                log.catch_up();
+            }
+            tokio::time::advance(Duration::from_secs(7)).await;
+        }
+        tokio::time::advance(Duration::from_secs(60)).await;
+        logs.iter_mut().for_each(EventLog::catch_up);
+        assert!(logs.iter().all(|log| log.next_line().is_none()));
+        let events = lines.events();
+        for (kind, count) in &events {
+            let expected = if kind.1.contains("first answer") { 1 } else { POLLS };
+            assert_eq!(*count, expected, "{kind:?}");
+        }
+        assert_eq!(events.len(), 2 * 20, "{:?}", events.keys());
     }
 }

@@ -6,6 +6,7 @@
 mod account;
 mod condition;
 mod error;
+mod event;
 mod event_log;
 mod fetch;
 mod handle;

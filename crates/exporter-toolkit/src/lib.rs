@@ -11,7 +11,7 @@
 //! - [`secret`], [`credential`], [`secret_reader`]: secrets that cannot be printed, where they come from, and as they are now
 //! - [`watched`]: whether files have changed; [`exposure`]: whether everyone may read them; [`surroundings`]: what a file refers to
 //! - [`http_config`]: a client's password and certificates, in Prometheus' schema
-//! - [`logging`]: log lines as Prometheus writes them, as logfmt or JSON
+//! - [`logging`]: log lines as Prometheus writes them, as logfmt or JSON, and one a minute at most of a kind
 //! - [`clock`]: time that a test can hold still
 //!
 //! A whole exporter is in `examples/minimal.rs`.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing::{info, warn};
 
+use crate::logging::{Throttle, Throttled};
 use crate::secret::{LONGEST_FILE, Secret, SecretError, SecretSource, SecretUse};
 use crate::watched::{Files, News, Watched};
 
@@ -19,8 +20,14 @@ enum Kind {
         path: PathBuf,
         usage: SecretUse,
         // The lock is held for reading a few bytes, once a second at most; never across an await.
-        secret: Mutex<Watched<Secret>>,
+        secret: Mutex<FileSecret>,
     },
+}
+
+#[derive(Debug)]
+struct FileSecret {
+    watched: Watched<Secret>,
+    log: Throttle<News>,
 }
 
 impl SecretReader {
@@ -33,7 +40,10 @@ impl SecretReader {
             SecretSource::Value(secret) | SecretSource::Environment(secret) => Kind::Value(secret),
             SecretSource::File(path) => {
                 let (secret, files) = read(&path, usage)?;
-                let secret = Mutex::new(Watched::new(secret, files));
+                let secret = Mutex::new(FileSecret {
+                    watched: Watched::new(secret, files),
+                    log: Throttle::default(),
+                });
                 Kind::File { path, usage, secret }
             }
         }))
@@ -46,21 +56,25 @@ impl SecretReader {
             Kind::Value(secret) => secret.clone(),
             Kind::File { path, usage, secret } => {
                 // What the lock guards is replaced as a whole, so it is sound even after a panic.
-                let mut watched = secret.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut secret = secret.lock().unwrap_or_else(PoisonError::into_inner);
+                let FileSecret { watched, log } = &mut *secret;
                 let news = watched.look(|| read(path, *usage).map_err(|error| error.to_string()));
-                let path = path.display();
-                match news {
-                    None => {}
-                    Some(News::Renewed) => info!(%path, "secret file changed, using its new content"),
-                    Some(News::Failed(error)) => {
-                        warn!(
-                            %path,
-                            error, "secret file changed and cannot be used, keeping the last good secret"
-                        );
-                    }
+                let line = news.and_then(|news| log.tell(news)).or_else(|| log.take_due());
+                if let Some(line) = line {
+                    write(path, &line);
                 }
                 watched.good().clone()
             }
+        }
+    }
+}
+
+fn write(path: &Path, line: &Throttled<News>) {
+    let (path, more) = (path.display(), line.more());
+    match &line.event {
+        News::Renewed => info!(%path, more, "secret file changed, using its new content"),
+        News::Failed(error) => {
+            warn!(%path, error, more, "secret file changed and cannot be used, keeping the last good secret");
         }
     }
 }

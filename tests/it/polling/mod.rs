@@ -6,6 +6,7 @@
 mod chaos;
 mod clock;
 mod credentials;
+mod log;
 mod odd_answers;
 mod paging;
 mod probe;

@@ -5,6 +5,7 @@
 mod line;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::error::Error;
 use std::fmt;
@@ -23,6 +24,7 @@ use tracing_subscriber::{Layer, registry};
 
 pub use self::line::Format;
 use self::line::{Line, Value};
+pub use self::throttle::{Throttle, Throttled};
 use crate::clock::SharedClock;
 
 /// What a field is called that carries the event's text.
@@ -49,13 +51,22 @@ pub fn init(level: Level, format: Format, own: &[&str], clock: SharedClock) -> R
         .with(LogLayer::new(format, clock, stderr()).with_filter(filter))
         .try_init()
         .map_err(|_| AlreadyStarted)?;
-    std::panic::set_hook(Box::new(|panic| {
+    let bugs = Mutex::new(Throttle::default());
+    std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        // The payload is left out: nobody can say what it quotes.
-        tracing::error!(place, "a bug in this program; please report it");
+        // One that comes back at every turn must not fill the disk.
+        let line = bugs.lock().unwrap_or_else(PoisonError::into_inner).tell(Bug(place));
+        if let Some(line) = line {
+            let (Bug(place), more) = (&line.event, line.more());
+            // The payload is left out: nobody can say what it quotes.
+            tracing::error!(place, more, "a bug in this program; please report it");
+        }
     }));
     Ok(())
 }
+
+/// A panic, and its place in the source.
+struct Bug(String);
 
 /// Writes each event as one line.
 #[derive(Debug)]

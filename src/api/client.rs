@@ -44,8 +44,17 @@ pub struct Exchange {
     pub elapsed: Duration,
     /// The vendor's clock minus ours in seconds, where an answer of the API carried a `Date` (RFC 9110, section 6.6.1; whole seconds).
     pub clock_skew_seconds: Option<f64>,
-    /// How long the vendor asks to be left alone, with 429 or 503 (`Retry-After`; RFC 9110, section 10.2.3).
-    pub retry_after: Option<Duration>,
+    /// How long the vendor asks to be left alone.
+    pub retry_after: Option<RetryAfter>,
+}
+
+/// The vendor asks to be left alone (`Retry-After`; RFC 9110, section 10.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryAfter {
+    /// The HTTP status that says so: 429 or 503.
+    pub status: u16,
+    /// For how long.
+    pub wait: Duration,
 }
 
 impl Client {
@@ -111,7 +120,11 @@ impl Client {
         let server_time = http_date(&response, DATE);
         let status = response.status();
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            told.retry_after = retry_after(&response, server_time.unwrap_or(now));
+            let wait = retry_after(&response, server_time.unwrap_or(now));
+            told.retry_after = wait.map(|wait| RetryAfter {
+                status: status.as_u16(),
+                wait,
+            });
         }
         let result = match status {
             StatusCode::OK => wire::decode(&self.body(response).await?),
@@ -160,7 +173,7 @@ impl Client {
 #[derive(Default)]
 struct Told {
     clock_skew_seconds: Option<f64>,
-    retry_after: Option<Duration>,
+    retry_after: Option<RetryAfter>,
 }
 
 async fn read_body(mut response: Response) -> Result<Vec<u8>, Error> {

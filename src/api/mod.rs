@@ -13,7 +13,7 @@ mod sign;
 mod transport;
 mod wire;
 
-pub use self::client::{Client, ClockOffset, Exchange, MAX_BODY_BYTES};
+pub use self::client::{Client, ClockOffset, Exchange, MAX_BODY_BYTES, RetryAfter};
 pub use self::credentials::{CredentialPair, Credentials};
 pub use self::error::{Error, Interruption};
 pub use self::recorder::{Recorded, Recorder, Recording};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use exporter_toolkit::exposition::{handler, negotiate};
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use crate::metrics::{Exposition, probe_registry};
 use crate::model::KeyId;
-use crate::poll::Prober;
+use crate::poll::{ProbeError, Prober};
 
 /// What Prometheus says of its patience, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
@@ -47,8 +48,11 @@ pub async fn probe(
     let Ok(key_id) = target.key_id.parse::<KeyId>() else {
         return refuse("key_id must be a whole number from 1 on, in digits alone");
     };
-    let Ok(probed) = prober.probe(&target.account, key_id, timeout(&headers)).await else {
-        return refuse("there is no account of this name in the configuration");
+    let probed = match prober.probe(&target.account, key_id, timeout(&headers)).await {
+        Ok(probed) => probed,
+        Err(error @ ProbeError::NoSuchAccount) => return refuse(&error.to_string()),
+        Err(error @ ProbeError::Changed) => return later(&error.to_string(), Duration::ZERO),
+        Err(error @ ProbeError::Busy { retry_after }) => return later(&error.to_string(), retry_after),
     };
     let registry = probe_registry(probed.result.is_ok(), probed.duration);
     let format = negotiate::format(&headers);
@@ -58,6 +62,17 @@ pub async fn probe(
 
 fn refuse(sentence: &str) -> Response {
     (StatusCode::BAD_REQUEST, format!("{sentence}\n")).into_response()
+}
+
+/// Not now, but after a while (RFC 9110, section 15.6.4; `Retry-After` in whole seconds).
+fn later(sentence: &str, retry_after: Duration) -> Response {
+    let seconds = retry_after.as_secs_f64().ceil().max(1.0).to_string();
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(RETRY_AFTER, seconds)],
+        format!("{sentence}\n"),
+    )
+        .into_response()
 }
 
 /// How long the one who asks will wait.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use super::condition::{BlockChange, Condition, Verdict};
 use super::event_log::EventLog;
 use super::fetch::{FetchOutcome, FetchRequest, Halted, Paging, Session, fetch, fetch_in_turn};
-use super::handle::{Message, ProbeFailure, ProbeRequest, Reply, Settings, Update};
-use super::limiter::{Limiter, Permit};
+use super::handle::{Admission, Message, ProbeFailure, ProbeRequest, Settings, Update};
+use super::limiter::{Limiter, Permit, Purpose};
 use super::paging::PagingMemory;
+use super::probes::{Asked, Probe, Probes};
+use super::progress::Progress;
 use super::schedule::{Due, Schedule};
 use crate::api::{Client, Credentials, Error};
 use crate::metrics::Activity;
@@ -41,6 +43,7 @@ pub(super) struct AccountTask {
     schedule: Schedule,
     terminal_poll_interval: Duration,
     running: JoinSet<Ended>,
+    probes: Probes,
     events: EventLog,
     paging: PagingMemory,
 }
@@ -57,9 +60,17 @@ type Place = Pin<Box<dyn Future<Output = Permit> + Send>>;
 /// A fetch that has ended; `None` where it ended in a bug.
 #[derive(Debug)]
 enum Ended {
-    Poll(Due, KeyId, Option<FetchOutcome>),
+    Poll(Polled, Option<FetchOutcome>),
     /// For somebody who waits; perhaps it was not sent, and why.
-    Probe(oneshot::Sender<Reply>, Option<Result<FetchOutcome, Halted>>),
+    Probe(Asked, Arc<Probe>, Option<Result<FetchOutcome, Halted>>),
+}
+
+/// Which flow a poll is of, and its turn.
+#[derive(Debug, Clone, Copy)]
+struct Polled {
+    key_id: KeyId,
+    due: Due,
+    began: Instant,
 }
 
 impl AccountTask {
@@ -99,6 +110,7 @@ impl AccountTask {
             schedule,
             terminal_poll_interval,
             running: JoinSet::new(),
+            probes: Probes::default(),
             paging: PagingMemory::default(),
         };
         task.publish();
@@ -122,10 +134,15 @@ impl AccountTask {
             }
             self.publish();
             let next = self.next_request(now);
-            if next.is_none_or(|next| next > now) {
-                place = None;
-            } else if place.is_none() {
-                place = Some(Box::pin(Arc::clone(&self.session.limiter).permit()));
+            match next.filter(|next| *next <= now) {
+                None => place = None,
+                Some(due) => {
+                    let urgent_from = self.schedule.urgent_from(due);
+                    place.get_or_insert_with(|| {
+                        let limiter = Arc::clone(&self.session.limiter);
+                        Box::pin(limiter.permit(Purpose::Poll { urgent_from }))
+                    });
+                }
             }
             let wake = self.next_wake(next, now);
             tokio::select! {
@@ -157,7 +174,8 @@ impl AccountTask {
             None => self.schedule.next_due()?,
             Some(next_try) => (!self.schedule.is_empty()).then_some(next_try)?,
         };
-        Some(next.max(self.condition.paused_until(now).unwrap_or(next)))
+        let pause = self.condition.pause(now);
+        Some(pause.map_or(next, |pause| next.max(pause.until)))
     }
 
     /// When there is something to do although nothing has happened: the next look at the credentials, the next poll, and in a blocked
@@ -234,79 +252,95 @@ impl AccountTask {
             return;
         };
         self.condition.tries(now);
+        let interval = stretched(self.base_interval(key_id), self.schedule.stretch());
         let request = FetchRequest {
             key_id,
-            deadline: now + stretched(self.base_interval(key_id), self.schedule.stretch()),
-            hurry: false,
+            purpose: Purpose::Poll {
+                urgent_from: self.schedule.urgent_from(due.at),
+            },
+            progress: Arc::new(Progress::new(now + interval)),
             further_pages: self.paging.further_pages(key_id, now),
             clock_offset: self.condition.clock_offset(),
         };
         let session = Arc::clone(&self.session);
+        let polled = Polled {
+            key_id,
+            due,
+            began: now,
+        };
         self.running.spawn(async move {
-            let outcome = AssertUnwindSafe(fetch(&session, request, permit)).catch_unwind().await;
-            Ended::Poll(due, key_id, outcome.ok())
+            let outcome = AssertUnwindSafe(fetch(&session, &request, permit));
+            Ended::Poll(polled, outcome.catch_unwind().await.ok())
         });
     }
 
-    /// Starts a probe, which waits for its permit like everybody else. A blocked account is not asked, unless a try is due and there is
-    /// no flow to try.
-    fn start_probe(&mut self, probe: ProbeRequest) {
+    /// Takes a probe on, or says why not.
+    fn start_probe(&mut self, request: ProbeRequest) {
+        let ProbeRequest { asked, deadline, reply } = request;
+        // Whoever asked may have gone, which ends what was begun.
+        let _ = reply.send(self.admit(asked, deadline));
+    }
+
+    /// Begins a probe, which waits for its permit like everybody else, unless the same is under way. A blocked account is not asked,
+    /// unless a try is due and there is no flow to try.
+    fn admit(&mut self, asked: Asked, deadline: Instant) -> Admission {
         let now = Instant::now();
-        let ProbeRequest {
-            key_id,
-            deadline,
-            first_page_only,
-            mut reply,
-        } = probe;
-        let mut session = Arc::clone(&self.session);
-        if let Some(until) = self.condition.paused_until(now) {
-            let _ = reply.send(Err(paused(until.saturating_duration_since(now))));
-            return;
+        let (generation, timeout) = (self.condition.generation(), self.session.client.timeout());
+        if let Some(share) = self.probes.join(asked, deadline, generation, timeout) {
+            return Admission::Taken(share);
         }
+        if let Some(pause) = self.condition.pause(now) {
+            return Admission::Refused(ProbeFailure::paused(pause, now));
+        }
+        if let Some(retry_after) = self.probes.full(self.schedule.rate()) {
+            return Admission::Busy(retry_after);
+        }
+        let mut session = Arc::clone(&self.session);
         if let Some(next_try) = self.condition.next_try() {
             if next_try > now || !self.schedule.is_empty() {
-                let _ = reply.send(Err(BLOCKED.into()));
-                return;
+                return Admission::Refused(BLOCKED.into());
             }
             self.condition.tries(now);
             session = Arc::new(self.session.going_on());
         }
+        let (probe, share) = self.probes.begin(asked, deadline, generation, timeout);
         let request = FetchRequest {
-            key_id,
-            deadline,
-            hurry: true,
-            further_pages: match first_page_only {
+            key_id: asked.key_id,
+            purpose: Purpose::Probe,
+            progress: Arc::clone(&probe.progress),
+            further_pages: match asked.first_page_only {
                 true => 0,
-                false => self.paging.further_pages(key_id, now),
+                false => self.paging.further_pages(asked.key_id, now),
             },
             clock_offset: self.condition.clock_offset(),
         };
         self.running.spawn(async move {
-            let outcome = AssertUnwindSafe(fetch_in_turn(&session, request, reply.closed()));
+            let outcome = AssertUnwindSafe(fetch_in_turn(&session, &request, probe.is_given_up()));
             let outcome = outcome.catch_unwind().await;
-            Ended::Probe(reply, outcome.ok())
+            Ended::Probe(asked, probe, outcome.ok())
         });
+        Admission::Taken(share)
     }
 
     /// Draws the consequences of a fetch, for its flow or for who asked.
     fn ended(&mut self, ended: Ended) {
         let now = Instant::now();
         match ended {
-            Ended::Poll(due, key_id, Some(outcome)) => self.file(due, key_id, &outcome, now),
-            Ended::Poll(due, key_id, None) => {
+            Ended::Poll(polled, Some(outcome)) => self.file(polled, &outcome, now),
+            Ended::Poll(polled, None) => {
                 self.activity.poll_panicked();
-                self.events.panicked(key_id);
-                self.failed(key_id, BUG, None);
-                self.plan(due, key_id, 1, now);
+                self.events.panicked(polled.key_id);
+                self.failed(polled.key_id, BUG, None);
+                self.plan(polled, 1, now);
             }
-            Ended::Probe(reply, ended) => {
+            Ended::Probe(asked, probe, ended) => {
                 let result = match ended {
                     Some(Ok(outcome)) => {
                         self.learn(&outcome, now);
-                        outcome.result.map_err(ProbeFailure::from)
+                        outcome.result.map_err(|error| ProbeFailure::from(&error))
                     }
-                    Some(Err(Halted)) => Err(match self.condition.paused_until(now) {
-                        Some(until) => paused(until.saturating_duration_since(now)),
+                    Some(Err(Halted)) => Err(match self.condition.pause(now) {
+                        Some(pause) => ProbeFailure::paused(pause, now),
                         None => BLOCKED.into(),
                     }),
                     None => {
@@ -315,13 +349,14 @@ impl AccountTask {
                     }
                 };
                 // Whoever asked may have gone; what the probe brought has been learnt.
-                let _ = reply.send(result);
+                self.probes.end(asked, &probe, result);
             }
         }
     }
 
     /// Files what a poll brought and plans the flow's next one.
-    fn file(&mut self, due: Due, key_id: KeyId, outcome: &FetchOutcome, now: Instant) {
+    fn file(&mut self, polled: Polled, outcome: &FetchOutcome, now: Instant) {
+        let Polled { key_id, due, .. } = polled;
         self.learn(outcome, now);
         let outdated = outcome.generation != self.condition.generation();
         if outdated && matches!(Verdict::of(&outcome.result), Verdict::Refused(_)) {
@@ -343,7 +378,7 @@ impl AccountTask {
                 }
             }
         }
-        self.plan(due, key_id, outcome.requests, now);
+        self.plan(polled, outcome.requests, now);
     }
 
     /// Draws from the end of a fetch what concerns the account as a whole.
@@ -352,12 +387,12 @@ impl AccountTask {
             self.events.clock(offset);
         }
         if let Some(pause) = outcome.pause
-            && self.condition.pause(now + pause, now)
+            && self.condition.pauses(pause, now)
         {
             // What waits for a retry or for its turn does not go out; what goes out after the pause does so with another session.
             self.session.halted.cancel();
             self.session = Arc::new(self.session.going_on());
-            self.events.paused(pause);
+            self.events.paused(pause.wait);
         }
         let verdict = Verdict::of(&outcome.result);
         match self.condition.judged(outcome.generation, verdict, now) {
@@ -393,9 +428,10 @@ impl AccountTask {
         }
     }
 
-    fn plan(&mut self, due: Due, key_id: KeyId, requests: u32, now: Instant) {
+    fn plan(&mut self, polled: Polled, requests: u32, now: Instant) {
+        let Polled { key_id, due, began } = polled;
         let interval = self.base_interval(key_id);
-        self.schedule.again(due, interval, requests, now);
+        self.schedule.again(due, began, interval, requests, now);
     }
 
     /// Shows how the account stands: the one place where that gets into the store.
@@ -404,7 +440,7 @@ impl AccountTask {
         self.store.update_account(&self.name, |account| {
             account.budget_ratio = budget_ratio;
             account.blocked = self.condition.blocked();
-            account.paused = self.condition.paused_until(Instant::now()).is_some();
+            account.paused = self.condition.pause(Instant::now()).is_some();
             account.clock_skew_seconds = self.condition.clock_skew_seconds();
         });
     }
@@ -424,17 +460,6 @@ impl AccountTask {
         flow.map_or(self.terminal_poll_interval, |flow| {
             flow.base_interval(self.terminal_poll_interval)
         })
-    }
-}
-
-/// Why a probe is not made while the vendor wants to be left alone.
-fn paused(left: Duration) -> ProbeFailure {
-    ProbeFailure {
-        reason: FailureReason::HttpStatus(429),
-        error: Some(format!(
-            "not asked: the vendor wants to be left alone for {} s more (Retry-After)",
-            left.as_secs()
-        )),
     }
 }
 

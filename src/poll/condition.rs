@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{ClockOffset, Error};
+use crate::api::{ClockOffset, Error, RetryAfter};
 use crate::model::FailureReason;
 use crate::store::BLOCKED_TRY_INTERVAL;
 
@@ -28,13 +28,22 @@ pub(super) struct Condition {
     block: Option<Block>,
     clock_offset: ClockOffset,
     clock_skew_seconds: Option<f64>,
-    paused_until: Option<Instant>,
+    pause: Option<Pause>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Block {
     since: Instant,
     next_try: Instant,
+}
+
+/// The vendor wants to be left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pause {
+    /// Until when.
+    pub(super) until: Instant,
+    /// The HTTP status that said so.
+    pub(super) status: u16,
 }
 
 /// What the end of a request says of us.
@@ -94,7 +103,7 @@ impl Condition {
         }
     }
 
-    /// Other credentials are in force, which deserve a try at once. Returns whether that ends a block.
+    /// Other credentials are in force, or another way to the vendor, which deserve a try at once. Returns whether that ends a block.
     pub(super) fn renew(&mut self) -> bool {
         self.generation += 1;
         self.refusals_in_a_row = 0;
@@ -111,22 +120,28 @@ impl Condition {
     /// Takes in the vendor's clock minus ours, as an answer told it, and what to sign with because of it. Returns the offset to sign with
     /// where that has changed.
     pub(super) fn clocks(&mut self, skew_seconds: Option<f64>, offset: Option<ClockOffset>) -> Option<ClockOffset> {
-        self.clock_skew_seconds = skew_seconds.or(self.clock_skew_seconds);
+        // Our own time again although no answer told the vendor's: what was told before has not helped, and is not so any more.
+        let disproved = skew_seconds.is_none() && offset == Some(ClockOffset::default());
+        self.clock_skew_seconds = skew_seconds.or(self.clock_skew_seconds.filter(|_| !disproved));
         let offset = offset.filter(|offset| *offset != self.clock_offset)?;
         self.clock_offset = offset;
         Some(offset)
     }
 
-    /// The vendor asks to be left alone until then. Returns whether it was not before.
-    pub(super) fn pause(&mut self, until: Instant, now: Instant) -> bool {
-        let was_paused = self.paused_until(now).is_some();
-        self.paused_until = self.paused_until.max(Some(until));
-        !was_paused
+    /// The vendor asks to be left alone. Returns whether it was not left alone before.
+    pub(super) fn pauses(&mut self, asked: RetryAfter, now: Instant) -> bool {
+        let RetryAfter { status, wait } = asked;
+        let before = self.pause(now);
+        let until = now + wait;
+        if before.is_none_or(|before| before.until < until) {
+            self.pause = Some(Pause { until, status });
+        }
+        before.is_none()
     }
 
-    /// Until when nothing is asked, where that is so.
-    pub(super) fn paused_until(&self, now: Instant) -> Option<Instant> {
-        self.paused_until.filter(|until| *until > now)
+    /// The pause, where nothing is asked.
+    pub(super) fn pause(&self, now: Instant) -> Option<Pause> {
+        self.pause.filter(|pause| pause.until > now)
     }
 
     /// Which credentials are in force.

@@ -3,18 +3,19 @@
 //! A fetch is told all it needs, and tells all it saw: what follows from that for the account is the account's own matter.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use rand::RngExt;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::condition::{Generation, corrected};
-use super::limiter::{Limiter, Permit};
+use super::limiter::{Limiter, Permit, Purpose};
 use super::nodes::Gathered;
-use crate::api::{Client, ClockOffset, CredentialPair, Error, Exchange, FlowPage};
+use super::progress::Progress;
+use crate::api::{Client, ClockOffset, CredentialPair, Error, Exchange, FlowPage, RetryAfter};
 use crate::metrics::AccountActivity;
 use crate::model::{ApiCode, Endpoint, FlowReport, KeyId, Outcome};
 
@@ -24,7 +25,7 @@ const MAX_RETRIES: usize = 2;
 /// The first retry waits up to this long, the second up to twice as long ("full jitter").
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 
-/// However long the vendor asks to be left alone, it is looked after again after this long.
+/// What is made of a longer `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What the requests of an account go out with. Replaced as a whole; a fetch under way ends with what it began with.
@@ -51,13 +52,13 @@ impl Session {
 }
 
 /// How one flow is to be fetched.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct FetchRequest {
     pub(super) key_id: KeyId,
-    /// No retry begins or ends after it.
-    pub(super) deadline: Instant,
-    /// Whether the first request, too, must have ended by the deadline: somebody is waiting for it.
-    pub(super) hurry: bool,
+    /// On whose behalf all its requests go out.
+    pub(super) purpose: Purpose,
+    /// Who waits for it, and until when: no retry begins or ends later.
+    pub(super) progress: Arc<Progress>,
     /// How many further pages of nodes may be asked for.
     pub(super) further_pages: u32,
     /// What to add to our clock for signing.
@@ -76,7 +77,7 @@ pub(super) struct FetchOutcome {
     /// What to add to our clock from now on, where that was learnt.
     pub(super) clock_offset: Option<ClockOffset>,
     /// How long the vendor asks to be left alone.
-    pub(super) pause: Option<Duration>,
+    pub(super) pause: Option<RetryAfter>,
     /// How many requests the fetch takes where all goes well.
     pub(super) requests: u32,
     /// What became of the further pages.
@@ -98,7 +99,7 @@ pub(super) enum Paging {
 }
 
 /// Fetches one flow. `permit` is the leave to send the first request.
-pub(super) async fn fetch(session: &Session, request: FetchRequest, permit: Permit) -> FetchOutcome {
+pub(super) async fn fetch(session: &Session, request: &FetchRequest, permit: Permit) -> FetchOutcome {
     let mut fetch = Fetch {
         session,
         request,
@@ -144,14 +145,14 @@ pub(super) struct Halted;
 /// If the account is halted before it is sent.
 pub(super) async fn fetch_in_turn(
     session: &Session,
-    request: FetchRequest,
+    request: &FetchRequest,
     gone: impl Future<Output = ()>,
 ) -> Result<FetchOutcome, Halted> {
     let permit = tokio::select! {
         biased;
         () = session.halted.cancelled() => return Err(Halted),
         () = gone => None,
-        permit = tokio::time::timeout_at(request.deadline, Arc::clone(&session.limiter).permit()) => permit.ok(),
+        permit = permit_in_time(session, request) => permit,
     };
     Ok(match permit {
         Some(permit) => fetch(session, request, permit).await,
@@ -167,15 +168,29 @@ pub(super) async fn fetch_in_turn(
     })
 }
 
+/// Leave to send one request, unless that would be too late for everybody who waits.
+async fn permit_in_time(session: &Session, request: &FetchRequest) -> Option<Permit> {
+    let mut permit = pin!(Arc::clone(&session.limiter).permit(request.purpose));
+    loop {
+        let deadline = request.progress.deadline();
+        match tokio::time::timeout_at(deadline, &mut permit).await {
+            Ok(permit) => return Some(permit),
+            // Somebody with more patience has come meanwhile.
+            Err(_) if request.progress.deadline() > deadline => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 /// One fetch under way.
 struct Fetch<'s> {
     session: &'s Session,
-    request: FetchRequest,
+    request: &'s FetchRequest,
     /// The waits before the retries that are left, over all pages.
     retries: ExponentialBackoff,
     clock_offset: ClockOffset,
     clock_skew_seconds: Option<f64>,
-    pause: Option<Duration>,
+    pause: Option<RetryAfter>,
 }
 
 impl Fetch<'_> {
@@ -212,6 +227,7 @@ impl Fetch<'_> {
                 return Err(error);
             };
             self.session.activity.retry(Endpoint::QueryDetail);
+            self.request.progress.fails(&error);
             tokio::time::sleep(wait).await;
             before = Some(error);
         }
@@ -224,7 +240,7 @@ impl Fetch<'_> {
             return None;
         }
         let wait = self.retries.next()?.mul_f64(rand::rng().random());
-        (wait < self.request.deadline.saturating_duration_since(Instant::now())).then_some(wait)
+        (wait < self.request.progress.left()).then_some(wait)
     }
 
     /// One request; two where the first is refused for a clock that can be corrected.
@@ -259,38 +275,26 @@ impl Fetch<'_> {
     /// [`Error::NotSent`] if that would be too late.
     async fn send(&mut self, page: Option<u32>, permit: Option<Permit>, retry: bool) -> Result<Exchange, Error> {
         let Self { session, request, .. } = *self;
-        let left = || {
-            if retry || page.is_some() || request.hurry {
-                request.deadline.saturating_duration_since(Instant::now())
-            } else {
-                Duration::MAX
-            }
-        };
         let permit = match permit {
             Some(permit) => permit,
-            None => tokio::time::timeout(left(), Arc::clone(&session.limiter).permit())
-                .await
-                .map_err(|_| Error::NotSent)?,
+            None => permit_in_time(session, request).await.ok_or(Error::NotSent)?,
         };
+        // The first one is given all the time that a request has: what it brings is learnt from, whoever waits for it.
+        let left = if retry || page.is_some() {
+            request.progress.left()
+        } else {
+            Duration::MAX
+        };
+        request.progress.sends();
         let credentials = &session.credentials;
         let asked = session
             .client
-            .query_detail(credentials, request.key_id, page, self.clock_offset, left());
+            .query_detail(credentials, request.key_id, page, self.clock_offset, left);
         let mut exchange = asked.await;
         drop(permit);
-        // Whoever waits for a first answer most of the time that the vendor has for it, waits for the vendor.
-        if !retry
-            && page.is_none()
-            && matches!(exchange.result, Err(Error::GivenUp(after)) if after * 2 >= session.client.timeout())
-        {
-            exchange.result = Err(Error::Timeout);
-        }
         record(&session.activity, &exchange);
         self.clock_skew_seconds = exchange.clock_skew_seconds.or(self.clock_skew_seconds);
-        self.pause = exchange
-            .retry_after
-            .map(|asked| asked.min(LONGEST_PAUSE))
-            .or(self.pause);
+        self.pause = exchange.retry_after.map(bounded).or(self.pause);
         if let Ok(FlowPage {
             key_id: Some(answered), ..
         }) = exchange.result
@@ -299,6 +303,14 @@ impl Fetch<'_> {
             exchange.result = Err(Error::OtherFlow(answered));
         }
         Ok(exchange)
+    }
+}
+
+/// However long the vendor asks to be left alone, it is looked after again after a while.
+fn bounded(asked: RetryAfter) -> RetryAfter {
+    RetryAfter {
+        wait: asked.wait.min(LONGEST_PAUSE),
+        ..asked
     }
 }
 

@@ -8,8 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::condition::Pause;
+use super::probes::{Asked, Share};
 use crate::api::{Client, Credentials, Error};
-use crate::model::{AccountName, FailureReason, FlowReport, KeyId};
+use crate::model::{AccountName, FailureReason, FlowReport};
 use crate::store::FlowRecord;
 
 /// What the configuration says of an account, ready for use. Its flows are those that the store tracks.
@@ -43,19 +45,28 @@ pub(super) enum Message {
 /// One flow out of turn.
 #[derive(Debug)]
 pub(super) struct ProbeRequest {
-    pub(super) key_id: KeyId,
-    /// Everything must have ended by then.
+    pub(super) asked: Asked,
+    /// Until when somebody waits for it.
     pub(super) deadline: Instant,
-    /// Whether further pages of nodes are none of who asks' business.
-    pub(super) first_page_only: bool,
-    pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) reply: oneshot::Sender<Admission>,
 }
 
-/// What became of a [`ProbeRequest`].
+/// Whether a [`ProbeRequest`] is taken.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It is, and so is the answer that this is a share in.
+    Taken(Share),
+    /// The account is not asked at present.
+    Refused(ProbeFailure),
+    /// Too many wait already; there may be room after this long.
+    Busy(Duration),
+}
+
+/// What a probe brought.
 pub type Reply = Result<FlowReport, ProbeFailure>;
 
 /// Why a probe brought nothing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ProbeFailure {
     /// The reason, as metrics tell it.
     pub reason: FailureReason,
@@ -63,8 +74,22 @@ pub struct ProbeFailure {
     pub error: Option<String>,
 }
 
-impl From<Error> for ProbeFailure {
-    fn from(error: Error) -> Self {
+impl ProbeFailure {
+    /// It is not made, because the vendor wants to be left alone.
+    pub(super) fn paused(pause: Pause, now: Instant) -> Self {
+        let seconds = pause.until.saturating_duration_since(now).as_secs();
+        Self {
+            reason: FailureReason::HttpStatus(pause.status),
+            error: Some(format!(
+                "not asked: the vendor answered HTTP status {} and wants to be left alone for {seconds} s more (Retry-After)",
+                pause.status
+            )),
+        }
+    }
+}
+
+impl From<&Error> for ProbeFailure {
+    fn from(error: &Error) -> Self {
         Self {
             reason: error.reason(),
             error: Some(error.to_string()),

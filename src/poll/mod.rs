@@ -15,6 +15,8 @@ mod nodes;
 mod paging;
 mod plan;
 mod probe;
+mod probes;
+mod progress;
 mod schedule;
 
 use std::collections::HashMap;
@@ -29,7 +31,7 @@ pub use self::error::PollError;
 use self::handle::{Handle, Handles, Message, Settings, Update};
 pub use self::handle::{ProbeFailure, Reply};
 pub use self::plan::{Connect, Plan, over_network};
-pub use self::probe::{NoSuchAccount, Probed, Prober};
+pub use self::probe::{ProbeError, Probed, Prober};
 use crate::config::{Account, Config};
 use crate::metrics::Activity;
 use crate::model::AccountName;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::handle::{Handles, Message, ProbeFailure, ProbeRequest, Reply};
+use super::handle::{Admission, Handles, Message, ProbeFailure, ProbeRequest, Reply};
+use super::probes::Asked;
 use crate::model::{FlowReport, KeyId};
 use crate::store::{Snapshot, Store};
 use exporter_toolkit::clock::SharedClock;
@@ -30,23 +31,39 @@ pub struct Probed {
     pub duration: Duration,
 }
 
-/// There is no account of this name.
+/// Why a probe was not made at all.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no account of this name in the configuration")]
-pub struct NoSuchAccount;
+pub enum ProbeError {
+    /// There is no account of this name.
+    #[error("there is no account of this name in the configuration")]
+    NoSuchAccount,
+    /// A reload has taken the account away or given its name to another one while it was asked.
+    #[error("the account was changed by a reload meanwhile; ask again")]
+    Changed,
+    /// Too many wait already.
+    #[error(
+        "too many probes of this account wait already, and its flows are polled first; probe fewer flows, or less often, or raise rate_limit"
+    )]
+    Busy {
+        /// When there may be room.
+        retry_after: Duration,
+    },
+}
 
 impl Prober {
     /// Fetches one flow, configured or not, and gives up after `timeout`. The running poller's own knowledge of the flow does not
-    /// change, but a refusal counts towards blocking the account, and in a blocked account nothing is asked.
+    /// change, but a refusal counts towards blocking the account, and in a blocked account nothing is asked. Whoever asks for the same flow
+    /// meanwhile gets the same answer.
     ///
     /// # Errors
-    /// If there is no account of this name.
-    pub async fn probe(&self, account: &str, key_id: KeyId, timeout: Duration) -> Result<Probed, NoSuchAccount> {
+    /// If there is no account of this name, it changes meanwhile, or too many probes of it wait already.
+    pub async fn probe(&self, account: &str, key_id: KeyId, timeout: Duration) -> Result<Probed, ProbeError> {
         let started = Instant::now();
-        let result = self
-            .ask(account, key_id, started + timeout, false)
-            .await
-            .ok_or(NoSuchAccount)?;
+        let asked = Asked {
+            key_id,
+            first_page_only: false,
+        };
+        let result = self.ask(account, asked, started + timeout).await?;
         let outcome = result.as_ref().map_err(|failure| failure.reason).copied();
         let snapshot = self.store.snapshot();
         let snapshot = snapshot.probed(account, key_id, timeout, outcome, self.clock.now());
@@ -60,23 +77,25 @@ impl Prober {
     /// The same without the further pages of nodes, for somebody who looks at the first answer itself.
     ///
     /// # Errors
-    /// If there is no account of this name.
-    pub async fn first_page(&self, account: &str, key_id: KeyId, timeout: Duration) -> Result<Reply, NoSuchAccount> {
-        let deadline = Instant::now() + timeout;
-        self.ask(account, key_id, deadline, true).await.ok_or(NoSuchAccount)
+    /// If there is no account of this name, it changes meanwhile, or too many probes of it wait already.
+    pub async fn first_page(&self, account: &str, key_id: KeyId, timeout: Duration) -> Result<Reply, ProbeError> {
+        let asked = Asked {
+            key_id,
+            first_page_only: true,
+        };
+        self.ask(account, asked, Instant::now() + timeout).await
     }
 
-    /// `None` where there is no such account, or it has gone meanwhile.
-    async fn ask(&self, account: &str, key_id: KeyId, deadline: Instant, first_page_only: bool) -> Option<Reply> {
-        let handle = self.handles.get(account)?;
-        let (reply, answer) = oneshot::channel();
-        let request = ProbeRequest {
-            key_id,
-            deadline,
-            first_page_only,
-            reply,
-        };
-        handle.messages.send(Message::Fetch(request)).ok()?;
-        answer.await.ok()
+    async fn ask(&self, account: &str, asked: Asked, deadline: Instant) -> Result<Reply, ProbeError> {
+        let handle = self.handles.get(account).ok_or(ProbeError::NoSuchAccount)?;
+        let (reply, admission) = oneshot::channel();
+        let request = ProbeRequest { asked, deadline, reply };
+        let sent = handle.messages.send(Message::Fetch(request));
+        sent.map_err(|_| ProbeError::Changed)?;
+        match admission.await.map_err(|_| ProbeError::Changed)? {
+            Admission::Taken(share) => share.answer(deadline).await.ok_or(ProbeError::Changed),
+            Admission::Refused(failure) => Ok(Err(failure)),
+            Admission::Busy(retry_after) => Err(ProbeError::Busy { retry_after }),
+        }
     }
 }

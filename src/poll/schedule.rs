@@ -181,6 +181,12 @@ impl Schedule {
         self.queue.peek().map(|Reverse(due)| due.at)
     }
 
+    /// When a flow that is due at `due` has waited for a third of the shortest interval in force, so that no probe may go before it any more.
+    pub(super) fn urgent_from(&self, due: Instant) -> Instant {
+        let shortest = self.demand.keys().next().copied().unwrap_or_default();
+        due + stretched(shortest, self.stretch()) / 3
+    }
+
     /// Sets the flow of [`Self::next_due`] aside; it comes back by [`Self::take`], or with all others.
     pub(super) fn park(&mut self) -> Option<KeyId> {
         let Reverse(due) = self.queue.pop()?;
@@ -221,17 +227,23 @@ impl Schedule {
         self.queue.is_empty() && self.parked.is_empty()
     }
 
-    /// Plans the next poll of a flow whose last one was due at `due` and has ended, with the interval that it asks for and the
-    /// requests that it takes from now on.
-    pub(super) fn again(&mut self, due: Due, interval: Duration, requests: u32, now: Instant) {
+    /// Plans the next poll of a flow whose last one was due at `due`, began at `began` and has ended, with the interval that it asks for and
+    /// the requests that it takes from now on.
+    pub(super) fn again(&mut self, due: Due, began: Instant, interval: Duration, requests: u32, now: Instant) {
         if self.planned(due.slot).is_none() {
             return; // A reload has removed the flow meanwhile.
         }
         self.set_demand(due.slot.index as usize, interval, requests.max(1));
         let effective = stretched(interval, self.stretch());
-        // Half an interval keeps the grid's next point from following at once where the interval has just changed.
-        let earliest = now.max(due.at + effective / 2);
-        let at = self.grid_point(earliest, effective, phase(due.slot));
+        let late = began.saturating_duration_since(due.at);
+        let at = if (effective / 4..effective).contains(&late) {
+            // There is not room for all at present, be it because of probes. The grid's next point would follow too soon, and the
+            // poll after it be as late again; so every flow waits a little longer, and all of them the same.
+            now.max(began + effective)
+        } else {
+            // Half an interval keeps the grid's next point from following at once where the interval has just changed.
+            self.grid_point(now.max(due.at + effective / 2), effective, phase(due.slot))
+        };
         self.queue.push(Reverse(Due { at, slot: due.slot }));
     }
 
@@ -297,7 +309,7 @@ mod tests {
         while schedule.next_due().is_some_and(|at| at <= from + duration) {
             let (due, key) = schedule.take().unwrap();
             polls.push((due.at - from, key.get()));
-            schedule.again(due, interval, 1, due.at);
+            schedule.again(due, due.at, interval, 1, due.at);
         }
         polls
     }
@@ -340,8 +352,24 @@ mod tests {
     async fn a_late_poll_is_not_made_up_for() {
         let (mut schedule, now) = schedule(1, MINUTE, 5.0);
         let (due, _) = schedule.take().unwrap();
-        schedule.again(due, MINUTE, 1, now + MINUTE * 7 + Duration::from_secs(1));
+        let late = now + MINUTE * 7 + Duration::from_secs(1);
+        schedule.again(due, late, MINUTE, 1, late);
         assert_eq!(schedule.next_due().unwrap(), now + MINUTE * 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_that_comes_late_for_want_of_room_is_followed_a_whole_interval_later() {
+        for (late, next) in [(10, 60), (20, 80), (50, 110), (70, 120)] {
+            let (mut schedule, now) = schedule(1, MINUTE, 5.0);
+            let (due, _) = schedule.take().unwrap();
+            let began = now + Duration::from_secs(late);
+            schedule.again(due, began, MINUTE, 1, began);
+            assert_eq!(
+                schedule.next_due(),
+                Some(now + Duration::from_secs(next)),
+                "{late} s late"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -358,7 +386,7 @@ mod tests {
         let (mut schedule, now) = schedule(2, MINUTE, 1.0);
         for _ in 0..2 {
             let (due, _) = schedule.take().unwrap();
-            schedule.again(due, MINUTE * 15, 1, now);
+            schedule.again(due, now, MINUTE * 15, 1, now);
         }
         assert!((schedule.budget_ratio() - 2.0 / 900.0).abs() < 1e-9);
     }
@@ -372,7 +400,7 @@ mod tests {
             assert!(due.at >= last);
             last = due.at;
             // Served one second later than due, each.
-            schedule.again(due, MINUTE, 1, due.at + Duration::from_secs(1));
+            schedule.again(due, due.at, MINUTE, 1, due.at + Duration::from_secs(1));
         }
     }
 
@@ -419,7 +447,7 @@ mod tests {
         schedule.replace([], 5.0, now);
         // The same flow comes back before its old poll has ended: it must not be polled twice from then on.
         schedule.replace([(key_id, MINUTE)], 5.0, now);
-        schedule.again(due, MINUTE, 1, now);
+        schedule.again(due, now, MINUTE, 1, now);
         assert_eq!(schedule.queue.len(), 1);
     }
 
@@ -449,7 +477,7 @@ mod tests {
             } else {
                 longest
             };
-            schedule.again(due, interval, 1, due.at);
+            schedule.again(due, due.at, interval, 1, due.at);
         }
     }
 
@@ -461,7 +489,7 @@ mod tests {
         }
         let mut taken = || {
             let (due, key) = schedule.take().unwrap();
-            schedule.again(due, MINUTE, 1, now);
+            schedule.again(due, now, MINUTE, 1, now);
             key.get()
         };
         assert_eq!([taken(), taken()], [1, 2]);

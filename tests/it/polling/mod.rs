@@ -10,6 +10,7 @@ mod log;
 mod odd_answers;
 mod paging;
 mod probe;
+mod probe_load;
 mod reload;
 mod retries;
 mod schedule;

@@ -214,6 +214,8 @@ async fn an_offset_that_does_not_help_is_given_up() {
         .collect();
     assert_eq!(offsets[..3], [1, 0, -1], "{asked:?}");
     assert_eq!(world.scrape().flow("up", 1), Some(1.0));
+    let skew = world.scrape().account("api_clock_skew_seconds");
+    assert_eq!(skew, None, "what the clocks were said to be apart was not so any more");
 }
 
 /// The first minute a flow is in progress; what is asked in the second is told late, and says that it is not.

@@ -1,5 +1,6 @@
 //! Nodes that come in pages.
 
+use laaffic_exporter::model::{FlowReport, KeyId};
 use laaffic_simulator::{Dialect, Flow, FlowState, Shape};
 
 use testkit::assertions::within;
@@ -67,4 +68,21 @@ async fn pages_are_counted_in_the_budget() {
     let ratio = world.scrape().account("exporter_poll_budget_ratio").unwrap();
     // Ten requests a minute of a thousand a second.
     assert!((ratio - 10.0 / 60.0 / 1000.0).abs() < 1e-9, "{ratio}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_the_first_answer_alone_is_not_the_same_as_a_whole_probe() {
+    let world = paged(250, 100, false);
+    world.pass(MINUTE / 2).await;
+    let key_id = KeyId::new(12).unwrap();
+    let before = world.vendor.account_counts("main").unwrap().requests;
+    let (first, whole) = tokio::join!(
+        world.prober.first_page("main", key_id, MINUTE),
+        world.prober.probe("main", key_id, MINUTE)
+    );
+    let nodes = |report: &FlowReport| report.nodes.unwrap().by_status.total();
+    let (first, whole) = (nodes(&first.unwrap().unwrap()), nodes(&whole.unwrap().result.unwrap()));
+    assert_eq!((first, whole), (100, 250));
+    let sent = world.vendor.account_counts("main").unwrap().requests - before;
+    assert_eq!(sent, 4, "one page, and three");
 }

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
+use axum::{Router, routing};
 use exporter_toolkit::exposition::Format;
 use laaffic_exporter::metrics::{Exposition, probe_registry};
 use laaffic_exporter::model::KeyId;
-use laaffic_exporter::poll::Probed;
-use laaffic_simulator::{Fault, FaultPlan, FlowState, Latency};
+use laaffic_exporter::pages::probe as probe_page;
+use laaffic_exporter::poll::{ProbeError, Probed};
+use laaffic_simulator::{Fault, FaultPlan, FlowState, Latency, RetryAfter};
 use tokio::time::Instant;
 
+use testkit::answer::{Answer, ask_router};
 use testkit::assertions::within;
 use testkit::world::{MINUTE, Samples, Setup, World, code, everywhere, still, with_status};
 
@@ -88,15 +92,99 @@ async fn nobody_waits_longer_than_he_will() {
 async fn probes_go_through_the_accounts_limits() {
     let world = world(1.0).await;
     let before = world.vendor.account_counts("main").unwrap().requests;
-    let probes = (0..30).map(|_| probe(&world, 15));
+    let ask = async |key_id| world.prober.probe("main", KeyId::new(key_id).unwrap(), TIMEOUT).await;
     let started = Instant::now();
-    let answers = futures_util::future::join_all(probes).await;
+    let answers = futures_util::future::join_all((11..=20).map(ask)).await;
     let sent = world.vendor.account_counts("main").unwrap().requests - before;
-    let seconds = started.elapsed().as_secs_f64();
-    within("requests at 1 a second", sent as f64, ..=seconds + 2.0);
-    // 30 probes do not fit into 9 s.
-    assert!(answers.iter().any(|(probed, _)| probed.result.is_err()));
-    assert!(answers.iter().filter(|(probed, _)| probed.result.is_ok()).count() >= 7);
+    within(
+        "requests at 1 a second",
+        sent as f64,
+        ..=started.elapsed().as_secs_f64() + 2.0,
+    );
+    // A quarter of the rate for ten seconds are not quite three that wait.
+    let busy = |answer: &&Result<Probed, ProbeError>| matches!(answer, Err(ProbeError::Busy { .. }));
+    assert_eq!(answers.iter().filter(busy).count(), 7);
+    let good = answers.iter().flatten().filter(|probed| probed.result.is_ok());
+    assert!(good.count() == 3);
+    for answer in &answers {
+        if let Err(ProbeError::Busy { retry_after }) = answer {
+            assert_eq!(*retry_after, Duration::from_secs(4), "a quarter of one a second");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_the_same_at_the_same_time_shares_one_answer_and_each_waits_as_long_as_he_will() {
+    let world = world(1000.0).await;
+    world.pass(Duration::from_secs(1)).await;
+    let slow = Latency {
+        fixed_ms: 3000,
+        jitter_ms: 0,
+    };
+    world.vendor.set_latency(slow);
+    let before = world.arrivals("main", 15).len();
+    let ask = async |after: u64, patience: u64| {
+        world.pass(Duration::from_millis(after)).await;
+        let (key_id, patience) = (KeyId::new(15).unwrap(), Duration::from_millis(patience));
+        world.prober.probe("main", key_id, patience).await.unwrap()
+    };
+    // The first has the least patience, the second hangs up, and others come while it is under way.
+    let hangs_up = tokio::time::timeout(Duration::from_millis(200), ask(100, 9000));
+    let (first, hung_up, second, third, last) =
+        tokio::join!(ask(0, 1000), hangs_up, ask(500, 9000), ask(2900, 200), ask(2000, 900));
+    assert!(hung_up.is_err());
+    assert_eq!(
+        first.result.unwrap_err().reason.label(),
+        "other",
+        "not the vendor's timeout"
+    );
+    within("the first waited", first.duration, ..=Duration::from_millis(1002));
+    assert!(second.result.is_ok() && third.result.is_ok());
+    within("the third waited", third.duration, ..=Duration::from_millis(110));
+    assert!(last.result.is_err());
+    assert_eq!(world.arrivals("main", 15).len(), before + 1, "one request for all");
+    // What is over is not what is asked for from now on.
+    assert!(ask(0, 9000).await.result.is_ok());
+    assert_eq!(world.arrivals("main", 15).len(), before + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_waits_is_shared_and_goes_on_for_who_has_more_patience() {
+    let world = world(0.2).await;
+    // The one request of five seconds is gone.
+    probe(&world, 20).await;
+    let before = world.arrivals("main", 15).len();
+    let ask = async |patience| {
+        let key_id = KeyId::new(15).unwrap();
+        world
+            .prober
+            .probe("main", key_id, Duration::from_secs(patience))
+            .await
+            .unwrap()
+    };
+    let (short, long, other) = tokio::join!(ask(1), ask(60), ask(60));
+    assert!(short.result.unwrap_err().error.unwrap().contains("not sent"));
+    assert!(long.result.is_ok() && other.result.is_ok());
+    assert_eq!(world.arrivals("main", 15).len(), before + 1);
+    // Nobody is left: it is not sent.
+    probe(&world, 20).await;
+    assert!(ask(1).await.result.is_err());
+    world.pass(MINUTE).await;
+    assert_eq!(world.arrivals("main", 15).len(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_in_a_pause_says_which_status_brought_it() {
+    for status in [429, 503] {
+        let world = world(1000.0).await;
+        let retry_after = Some(RetryAfter::Seconds(600));
+        everywhere(&world, FaultPlan::always(Fault::HttpStatus { status, retry_after }));
+        world.pass(MINUTE).await;
+        let (probed, _) = probe(&world, 15).await;
+        let failure = probed.result.unwrap_err();
+        assert_eq!(failure.reason.http_status(), Some(status));
+        assert!(failure.error.unwrap().contains(&status.to_string()));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,8 +229,8 @@ async fn a_probe_that_was_sent_is_counted_and_learnt_from_though_its_client_went
         jitter_ms: 0,
     });
     let before = world.scrape().errors(-1, "authentication_error").unwrap();
-    for _ in 0..3 {
-        let probing = tokio::time::timeout(Duration::from_millis(100), probe(&world, 15));
+    for key_id in 15..18 {
+        let probing = tokio::time::timeout(Duration::from_millis(100), probe(&world, key_id));
         assert!(probing.await.is_err());
     }
     world.pass(Duration::from_secs(2)).await;
@@ -211,16 +299,66 @@ async fn a_probe_shows_the_interval_in_force() {
     }
 }
 
+/// The page over this world's prober.
+async fn page(world: &World, query: &str) -> Answer {
+    let route = routing::get(probe_page::probe).with_state(world.prober.clone());
+    ask_router(
+        &Router::new().route("/probe", route),
+        Method::GET,
+        &format!("/probe?{query}"),
+        &[],
+    )
+    .await
+}
+
 #[tokio::test(start_paused = true)]
-async fn polls_keep_their_place_in_the_queue_however_many_probes_there_are() {
-    let world = world(1.0).await;
-    world.vendor.reset_counts();
-    let waits = (0..1200).map(|number| tokio::time::sleep(Duration::from_millis(100) * number));
-    let probes = waits.map(|wait| async {
-        wait.await;
-        probe(&world, 15).await;
+async fn a_key_that_is_not_written_as_a_number_is_is_refused() {
+    let world = world(1000.0).await;
+    assert_eq!(page(&world, "account=main&key_id=15").await.status, 200);
+    for key_id in [
+        "%2b5",
+        "+5",
+        "05",
+        "0",
+        "-5",
+        "5.0",
+        "%205",
+        "5%20",
+        "",
+        "9223372036854775808",
+    ] {
+        let answer = page(&world, &format!("account=main&key_id={key_id}")).await;
+        assert_eq!(answer.status, 400, "{key_id}");
+        assert!(answer.text().contains("whole number"), "{}", answer.text());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_too_many_wait_the_page_says_when_to_come_again() {
+    let world = world(0.5).await;
+    let queries = (11..=16).map(|key_id| format!("account=main&key_id={key_id}"));
+    let queries: Vec<_> = queries.collect();
+    let answers = futures_util::future::join_all(queries.iter().map(|query| page(&world, query))).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert_eq!(refused.len(), 4);
+    for answer in refused {
+        assert_eq!(answer.header("retry-after"), "8");
+        assert!(answer.text().contains("probe fewer flows"), "{}", answer.text());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_of_an_account_that_a_reload_changes_is_to_be_made_again() {
+    let world = world(1000.0).await;
+    world.pass(Duration::from_secs(1)).await;
+    everywhere(&world, FaultPlan::always(Fault::NeverAnswers));
+    let elsewhere = Setup {
+        base_url: "http://elsewhere/v3",
+        ..Setup::new("main", vec![still(15)])
+    };
+    let (answer, ()) = tokio::join!(page(&world, "account=main&key_id=15"), async {
+        world.pass(Duration::from_secs(1)).await;
+        world.reload(&[elsewhere]).await;
     });
-    futures_util::future::join_all(probes).await;
-    let polls: usize = (1..=10).map(|key| world.arrivals("main", key).len()).sum();
-    within("polls in two minutes", polls, 10..);
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"));
 }

@@ -19,5 +19,5 @@ pub use self::error::{Error, Interruption};
 pub use self::recorder::{Recorded, Recorder, Recording};
 pub use self::sign::sign;
 pub(crate) use self::transport::with_tls;
-pub use self::transport::{ClientError, Network, Transport, use_ring};
+pub use self::transport::{ClientError, Connection, Network, Transport, use_ring};
 pub use self::wire::{FlowPage, Node, NodeKey, decode, redact};

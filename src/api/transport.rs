@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use exporter_toolkit::watched::Digest;
 use futures_util::future::BoxFuture;
 use reqwest::{Certificate, Identity, Proxy, Request, Response, Url, redirect, retry};
 
 use super::error::{Error, Interruption, root_cause};
-use crate::config::{ClientTls, HttpClient, SecretError};
+use crate::config::{ClientTls, HttpClient, Secret, SecretError};
 
 /// A connection that is not there after this long is not worth more of `request_timeout`.
 const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +38,30 @@ pub struct ClientError(String);
 impl From<SecretError> for ClientError {
     fn from(error: SecretError) -> Self {
         Self(format!("the key or the secret {error}"))
+    }
+}
+
+/// What decides whom requests reach and as whom, by value: a client that is made from the same fares no better.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Connection {
+    base_url: Url,
+    proxy_url: Option<Secret>,
+    insecure_skip_verify: bool,
+    /// Authorities, certificate and key; `None` where there is no file, or none that can be read.
+    files: [Option<Digest>; 3],
+}
+
+impl Connection {
+    /// To `base_url` as `settings` say. Reads the files that they name.
+    pub fn new(base_url: &Url, settings: &HttpClient) -> Self {
+        let tls = &settings.tls;
+        let digest = |path: &Option<PathBuf>| Some(Digest::of(&fs::read(path.as_ref()?).ok()?));
+        Self {
+            base_url: base_url.clone(),
+            proxy_url: settings.proxy_url.clone(),
+            insecure_skip_verify: tls.insecure_skip_verify,
+            files: [&tls.ca_file, &tls.cert_file, &tls.key_file].map(digest),
+        }
     }
 }
 

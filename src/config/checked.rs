@@ -34,11 +34,3 @@ pub struct Account {
     /// The flows to poll, in the order of the file; each key once.
     pub flows: Vec<FlowInfo>,
 }
-
-impl Account {
-    /// Whether this is the same account of the same vendor as the other one, whatever both are called. The secret does not decide that: it
-    /// is changed now and then.
-    pub fn is_same_customer(&self, other: &Self) -> bool {
-        self.base_url == other.base_url && self.api_key == other.api_key
-    }
-}

@@ -24,7 +24,7 @@ use super::paging::PagingMemory;
 use super::probes::{Asked, Probe, Probes};
 use super::progress::Progress;
 use super::schedule::{Due, Schedule};
-use crate::api::{Client, Credentials, Error};
+use crate::api::{Connection, Credentials, Error};
 use crate::metrics::Activity;
 use crate::model::{AccountName, FailureReason, FlowReport, KeyId, Outcome};
 use crate::store::{Store, stretched};
@@ -38,6 +38,8 @@ pub(super) struct AccountTask {
     activity: Arc<Activity>,
     clock: SharedClock,
     credentials: Credentials,
+    /// What the session's client is made from.
+    connection: Connection,
     session: Arc<Session>,
     condition: Condition,
     schedule: Schedule,
@@ -80,6 +82,7 @@ impl AccountTask {
         let Settings {
             account: name,
             client,
+            connection,
             credentials,
             rate_limit,
             max_concurrent_requests,
@@ -105,6 +108,7 @@ impl AccountTask {
             activity,
             clock,
             credentials,
+            connection,
             session: Arc::new(session),
             condition,
             schedule,
@@ -218,23 +222,32 @@ impl AccountTask {
             self.paging.forget(flow.info.key_id);
             self.events.forget(&flow);
         }
+        let unchanged =
+            self.connection == settings.connection && self.credentials.current() == settings.credentials.current();
         self.credentials = settings.credentials;
-        self.begin_session(Arc::new(settings.client), now);
+        self.connection = settings.connection;
+        self.session = Arc::new(Session {
+            client: Arc::new(settings.client),
+            ..Session::clone(&self.session)
+        });
+        // What the vendor has refused it would refuse again, unless something of it is new.
+        if !unchanged {
+            self.begin_session(now);
+        }
         self.warn_of_budget();
     }
 
     /// Takes changed credentials over.
     fn look_at_credentials(&mut self, now: Instant) {
         if self.credentials.look(self.condition.blocked()) {
-            self.begin_session(Arc::clone(&self.session.client), now);
+            self.begin_session(now);
         }
     }
 
-    /// From now on requests go out with this client and the credentials in force, which end a block.
-    fn begin_session(&mut self, client: Arc<Client>, now: Instant) {
+    /// Requests go out with other credentials or on another way from now on, which ends a block.
+    fn begin_session(&mut self, now: Instant) {
         let was_blocked = self.condition.renew();
         self.session = Arc::new(Session {
-            client,
             credentials: self.credentials.current(),
             generation: self.condition.generation(),
             ..self.session.going_on()

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::condition::Pause;
 use super::probes::{Asked, Share};
-use crate::api::{Client, Credentials, Error};
+use crate::api::{Client, Connection, Credentials, Error};
+use crate::config::Secret;
 use crate::model::{AccountName, FailureReason, FlowReport};
 use crate::store::FlowRecord;
 
@@ -19,6 +20,8 @@ use crate::store::FlowRecord;
 pub(super) struct Settings {
     pub(super) account: AccountName,
     pub(super) client: Client,
+    /// What the client is made from.
+    pub(super) connection: Connection,
     pub(super) credentials: Credentials,
     pub(super) rate_limit: f64,
     pub(super) max_concurrent_requests: usize,
@@ -107,6 +110,8 @@ impl From<FailureReason> for ProbeFailure {
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     pub(super) messages: mpsc::UnboundedSender<Message>,
+    /// Whose account it is, as of the last configuration.
+    pub(super) api_key: Secret,
     pub(super) stop: CancellationToken,
     /// Cancelled when it has ended.
     pub(super) ended: CancellationToken,

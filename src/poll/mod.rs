@@ -32,7 +32,7 @@ use self::handle::{Handle, Handles, Message, Settings, Update};
 pub use self::handle::{ProbeFailure, Reply};
 pub use self::plan::{Connect, Plan, over_network};
 pub use self::probe::{ProbeError, Probed, Prober};
-use crate::config::{Account, Config};
+use crate::config::Config;
 use crate::metrics::Activity;
 use crate::model::AccountName;
 use crate::store::Store;
@@ -153,7 +153,7 @@ impl Poller {
                     }
                 }
                 Some(command) = self.commands.recv() => {
-                    let others = self.end_others(&command.plan.config).await;
+                    let others = self.end_others(&command.plan).await;
                     self.apply(command.plan, &others);
                     // Whoever asked may have gone; the plan is in force all the same.
                     let _ = command.done.send(());
@@ -164,15 +164,19 @@ impl Poller {
 
     /// Ends the polling of accounts whose names mean others in the new configuration, and returns these names. What they have asked for and
     /// not got is nobody's any more, and must be gone before the new ones begin.
-    async fn end_others(&mut self, new: &Config) -> Vec<AccountName> {
+    async fn end_others(&mut self, new: &Plan) -> Vec<AccountName> {
         let before = self.config.get();
         let mut handles = self.handles.all();
         let mut others = Vec::new();
-        for account in &before.accounts {
-            let is_other = |new: &Account| new.name == account.name && !new.is_same_customer(account);
-            if new.accounts.iter().any(is_other)
-                && let Some(handle) = handles.remove(&account.name)
-            {
+        for (account, (settings, _)) in new.config.accounts.iter().zip(&new.accounts) {
+            let Some(before) = before.accounts.iter().find(|before| before.name == account.name) else {
+                continue;
+            };
+            // A key that is written elsewhere from now on is the same key.
+            let has_same_key = |handle: &Handle| handle.api_key == settings.credentials.current().api_key;
+            let is_same = account.base_url == before.base_url
+                && (account.api_key == before.api_key || handles.get(&account.name).is_some_and(has_same_key));
+            if !is_same && let Some(handle) = handles.remove(&account.name) {
                 handle.stop.cancel();
                 handle.ended.cancelled().await;
                 others.push(account.name.clone());
@@ -202,8 +206,9 @@ impl Poller {
         for settings in accounts {
             let name = settings.account.clone();
             let handle = match before.remove(&name) {
-                Some(handle) => {
+                Some(mut handle) => {
                     let gone = gone.remove(&name).unwrap_or_default();
+                    handle.api_key = settings.credentials.current().api_key.clone();
                     let update = Message::Update(Box::new(Update { settings, gone }));
                     // A receiver that is gone ends the whole poller at its next turn.
                     let _ = handle.messages.send(update);
@@ -223,6 +228,7 @@ impl Poller {
     fn begin(&mut self, settings: Settings) -> Handle {
         let stop = self.stop.child_token();
         let (messages, receiver) = mpsc::unbounded_channel();
+        let api_key = settings.credentials.current().api_key.clone();
         let (store, activity) = (Arc::clone(&self.store), Arc::clone(&self.activity));
         let task = AccountTask::new(settings, store, activity, Arc::clone(&self.clock));
         let (stopped, ended) = (stop.clone(), CancellationToken::new());
@@ -234,6 +240,11 @@ impl Poller {
                 asked: stopped.is_cancelled(),
             }
         });
-        Handle { messages, stop, ended }
+        Handle {
+            messages,
+            api_key,
+            stop,
+            ended,
+        }
     }
 }

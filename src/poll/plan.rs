@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::PollError;
 use super::handle::Settings;
-use crate::api::{Client, ClientError, Credentials, Network, Transport};
+use crate::api::{Client, ClientError, Connection, Credentials, Network, Transport};
 use crate::config::{Account, Config};
 use crate::model::FlowInfo;
 use crate::store::Policy;
@@ -63,6 +63,8 @@ fn settings(
     connect: &Connect,
 ) -> Result<Settings, ClientError> {
     let credentials = Credentials::new(account.api_key.clone(), account.api_secret.clone())?;
+    // Before the client is: a file that changes in between makes the next reload a changed one, which is as good.
+    let connection = Connection::new(&account.base_url, &account.settings.http_client);
     let transport = connect(account, config)?;
     Ok(Settings {
         account: account.name.clone(),
@@ -72,6 +74,7 @@ fn settings(
             config.global.request_timeout.get(),
             Arc::clone(clock),
         ),
+        connection,
         credentials,
         rate_limit: account.settings.rate_limit.get(),
         max_concurrent_requests: account.settings.most_concurrent(),

@@ -91,12 +91,15 @@ async fn a_cured_block_wakes_every_flow_at_once_within_the_limits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_refusal_of_credentials_that_a_reload_has_replaced_is_nobodys() {
+    let folder = Folder::with([("key", "key-of-main"), ("secret", "wrong")]);
     let setup = Setup::new("main", (1..=10).map(still).collect());
-    let world = World::start(vec![setup.clone()]);
+    let wrong = Setup {
+        secrets: Some(folder.path().to_owned()),
+        ..setup.clone()
+    };
+    let world = World::start(vec![wrong]);
     world.vendor.set_latency(SLOW);
-    refuse(&world, Some(FaultPlan::always(code(-1))));
     world.pass(Duration::from_secs(1)).await;
-    refuse(&world, None);
     world.reload(&[setup]).await;
     for _ in 0..100 {
         world.pass(Duration::from_millis(100)).await;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use laaffic_exporter::config::{ClientTls, HttpClient, Secret};
 use laaffic_exporter::model::Status;
-use laaffic_simulator::{Fault, FaultPlan, FlowState, Scope};
+use laaffic_simulator::{Fault, FaultPlan, FlowState, RetryAfter, Scope};
 
 use testkit::assertions::within;
-use testkit::world::{MINUTE, Samples, Setup, World, code, every_minute, everywhere, gaps, still};
+use testkit::folder::Folder;
+use testkit::world::{MINUTE, Samples, Setup, World, every_minute, everywhere, gaps, still};
 
 fn setup(keys: impl IntoIterator<Item = u64>) -> Setup {
     Setup::new("main", keys.into_iter().map(still).collect())
@@ -89,14 +91,24 @@ async fn new_intervals_and_limits_take_effect() {
     assert_eq!(world.scrape().flow("poll_interval_seconds", 1), Some(20.0));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_blocked_account_is_asked_again_at_once() {
-    let world = world().await;
-    everywhere(&world, FaultPlan::always(code(-1)));
+/// An account that the vendor refuses for its secret, and the same put right.
+async fn refused() -> (World, Setup, Setup, Folder) {
+    let folder = Folder::with([("key", "key-of-main"), ("secret", "wrong")]);
+    let wrong = Setup {
+        secrets: Some(folder.path().to_owned()),
+        ..setup(1..=10)
+    };
+    let world = World::start(vec![wrong.clone()]);
     world.pass(MINUTE * 5).await;
     assert_eq!(world.scrape().account("api_blocked"), Some(1.0));
-    everywhere(&world, None);
-    world.reload(&[setup(1..=10)]).await;
+    (world, wrong, setup(1..=10), folder)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_account_is_asked_again_at_once_with_another_secret() {
+    let (world, _, right, _folder) = refused().await;
+    // The key is another source's and the same.
+    world.reload(&[right]).await;
     assert_eq!(world.scrape().account("api_blocked"), Some(0.0));
     world.pass(Duration::from_millis(100)).await;
     let scrape = world.scrape();
@@ -132,6 +144,110 @@ async fn what_flows_entered_stays_counted_for_the_account_when_they_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_blocked_account_is_asked_again_at_once_where_it_is_reached_otherwise() {
+    let authorities = Folder::with([("ca.pem", "one")]);
+    let over = |client: HttpClient, wrong: &Setup| Setup {
+        http_client: client,
+        ..wrong.clone()
+    };
+    let proxy = || HttpClient {
+        proxy_url: Some(Secret::new("http://proxy:3128")),
+        ..HttpClient::default()
+    };
+    let tls = || HttpClient {
+        tls: ClientTls {
+            ca_file: Some(authorities.path().join("ca.pem")),
+            ..ClientTls::default()
+        },
+        ..HttpClient::default()
+    };
+    let (world, wrong, _, _folder) = refused().await;
+    for change in 0..5 {
+        let before = world.vendor.account_counts("main").unwrap().requests;
+        let client = match change {
+            0 => proxy(),
+            1 => tls(),
+            _ => {
+                // The same file with another content.
+                authorities.write("ca.pem", "two");
+                tls()
+            }
+        };
+        let base_url = if change == 4 {
+            "http://elsewhere/v3"
+        } else {
+            wrong.base_url
+        };
+        let changed = Setup {
+            base_url,
+            ..over(client, &wrong)
+        };
+        world.reload(&[changed]).await;
+        world.pass(Duration::from_secs(1)).await;
+        let sent = world.vendor.account_counts("main").unwrap().requests - before;
+        match change {
+            3 => within("requests after a reload that changes nothing", sent, ..=1),
+            _ => within("requests until it is blocked again", sent, 3..),
+        }
+        world.pass(MINUTE * 2).await;
+        assert_eq!(world.scrape().account("api_blocked"), Some(1.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_lifts_no_block_that_it_does_not_cure() {
+    let (world, wrong, _, _folder) = refused().await;
+    let same_secret_elsewhere = Folder::with([("key", "key-of-main"), ("secret", "wrong")]);
+    let before = world.vendor.account_counts("main").unwrap().requests;
+    for round in 0..600_u64 {
+        let flows = if round % 3 == 0 { 2..=12 } else { 1..=10 };
+        let changed = Setup {
+            flows: flows.map(still).collect(),
+            poll_interval: MINUTE + Duration::from_secs(round % 7),
+            rate_limit: 1000.0 - (round % 5) as f64,
+            max_concurrent_requests: 50 - (round % 5) as usize,
+            secrets: match round % 2 {
+                0 => wrong.secrets.clone(),
+                _ => Some(same_secret_elsewhere.path().to_owned()),
+            },
+            ..wrong.clone()
+        };
+        world
+            .reload(&[if round % 4 == 0 { wrong.clone() } else { changed }])
+            .await;
+        world.pass(Duration::from_secs(1)).await;
+        assert_eq!(world.scrape().account("api_blocked"), Some(1.0));
+    }
+    let sent = world.vendor.account_counts("main").unwrap().requests - before;
+    within("requests in ten minutes of reloads", sent, 9..=11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_vendor_asks_for_stays_over_reloads() {
+    let world = world().await;
+    let fault = Fault::HttpStatus {
+        status: 503,
+        retry_after: Some(RetryAfter::Seconds(600)),
+    };
+    everywhere(&world, FaultPlan::always(fault));
+    world.pass(MINUTE).await;
+    everywhere(&world, None);
+    assert_eq!(world.scrape().account("api_paused"), Some(1.0));
+    world.vendor.reset_counts();
+    for round in 0..100 {
+        let changed = Setup {
+            rate_limit: 1000.0 - f64::from(round),
+            ..setup(1..=10)
+        };
+        world.reload(&[changed]).await;
+        world.pass(Duration::from_secs(5)).await;
+    }
+    assert_eq!(world.vendor.account_counts("main").unwrap().requests, 0);
+    world.pass(MINUTE * 2).await;
+    assert_eq!(world.scrape().account("api_paused"), Some(0.0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn accounts_come_and_go() {
     let other = || Setup::new("other", vec![still(7)]);
     let world = World::start(vec![setup(1..=3), other()]);
@@ -142,7 +258,7 @@ async fn accounts_come_and_go() {
         scrape.get("laaffic_redial_flow_up{account=\"other\",key_id=\"7\"}"),
         None
     );
-    assert!(!scrape.series().any(|series| series.contains("account=\"other\"")));
+    assert_eq!(scrape.get("laaffic_api_blocked{account=\"other\"}"), None);
     let requests = "laaffic_api_requests_total{account=\"other\",endpoint=\"query_detail\",outcome=\"success\"}";
     assert_eq!(scrape.get(requests), None);
     world.vendor.reset_counts();

@@ -18,7 +18,7 @@ use exporter_toolkit::yaml::Whole;
 use futures_util::future::BoxFuture;
 use laaffic_exporter::api::{Error, Transport};
 use laaffic_exporter::config::schema::{self, Rate};
-use laaffic_exporter::config::{Account, Config, Secret, SecretSource};
+use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
 use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
@@ -205,6 +205,8 @@ pub struct Setup {
     pub max_concurrent_requests: usize,
     /// Where it is asked for.
     pub base_url: &'static str,
+    /// How it is reached, for what the configuration says of that.
+    pub http_client: HttpClient,
     /// A folder with the key and the secret as files, where they are not in the configuration.
     pub secrets: Option<PathBuf>,
 }
@@ -219,6 +221,7 @@ impl Setup {
             rate_limit: 1000.0,
             max_concurrent_requests: 50,
             base_url: "http://vendor/v3",
+            http_client: HttpClient::default(),
             secrets: None,
         }
     }
@@ -481,6 +484,7 @@ fn account(setup: &Setup) -> Account {
         settings: schema::Account {
             rate_limit: Rate::new(setup.rate_limit).unwrap(),
             max_concurrent_requests: Whole::new(setup.max_concurrent_requests as u64).unwrap(),
+            http_client: setup.http_client.clone(),
             ..schema::Account::default()
         },
         flows: setup.flows.iter().map(flow).collect(),

@@ -1,5 +1,5 @@
-// Filters the flows as one types, lets ages grow, and asks for the page again every few seconds to take over what has changed. The page
-// is whole without this; nothing here knows how anything is rendered, but for ages (words::age).
+// Filters the flows as one types, lets ages grow, and asks every few seconds for what has changed in the page (docs/http.md), to take that
+// over. The page is whole without this; nothing here knows how anything is rendered, but for ages (words::age).
 'use strict';
 (() => {
   const PERIOD = 3000; // Milliseconds between two refreshes; more where one takes long, so that large pages leave the browser idle.
@@ -13,9 +13,10 @@
   let asking = null;
   let answered = new Date();
   let ahead = Date.parse(element('now').textContent) - Date.now(); // The exporter's clock minus this one, in milliseconds.
-  let tag = ''; // Of the page that is shown.
+  let tag = element('rendering').value; // Of the page that is shown; none while it is not one as the exporter has it.
 
-  const rows = () => body.querySelectorAll('tr[data-status]');
+  const rows = () => [...body.querySelectorAll('tr[data-status]')];
+  const cards = () => [...element('accounts').children];
 
   // What a flow is known by, in lower case; the server looks at the same (FlowView::matches).
   const known = new WeakMap();
@@ -49,7 +50,7 @@
       accounts.add(row.dataset.account);
     }
     for (const group of body.querySelectorAll(':scope > tr.alike')) hide(group, !group.querySelector('tr[data-status]:not([hidden])'));
-    for (const card of element('accounts').children) hide(card, !accounts.has(card.dataset.key) && !matches(card.dataset.key.toLowerCase()));
+    for (const card of cards()) hide(card, !accounts.has(card.dataset.key) && !matches(card.dataset.key.toLowerCase()));
     for (const pill of element('summary').querySelectorAll('a')) {
       const wanted = new URLSearchParams(pill.search).get('filter') ?? '';
       if (wanted === words.join(' ')) pill.setAttribute('aria-current', 'true');
@@ -93,46 +94,80 @@
   // What an element says apart from ages, as it came.
   const said = (one) => one.outerHTML.replace(/(<time[^>]*>)[^<]*/g, '$1');
   const came = new WeakMap();
-  const note = (list) => {
-    for (const one of list.children) came.set(one, said(one));
-  };
 
-  // Replaces what says something else; what says the same stays, so that a selection and the scroll position stay too. What was open
-  // stays open.
-  function take(list, fresh) {
-    const old = new Map();
-    for (const one of list.children) old.set(one.dataset.key, one);
-    let place = list.firstElementChild;
-    for (const one of [...fresh.children]) {
-      const words = said(one);
-      let kept = old.get(one.dataset.key);
-      old.delete(one.dataset.key);
-      if (!kept || came.get(kept) !== words) {
-        const taken = document.adoptNode(one);
-        came.set(taken, words);
-        if (!kept && input.value.trim() && taken.matches('.alike')) taken.querySelector('details').open = true;
-        if (kept) {
-          const folds = (row) => (row.matches('details') ? row : row.querySelector('details'));
-          if (folds(kept)?.open && folds(taken)) folds(taken).open = true;
-          if (kept === place) place = place.nextElementSibling;
-          kept.remove();
-        }
-        kept = taken;
+  // The element to show: the one that is there, where it says the same, so that a selection stays; else the new one. What was open stays open.
+  function newest(one, kept) {
+    const words = said(one);
+    if (kept && came.get(kept) === words) return kept;
+    const taken = document.adoptNode(one);
+    came.set(taken, words);
+    if (kept?.open) taken.open = true;
+    return taken;
+  }
+
+  // What a fresh list stands for: an element with a count is a run of those that are there, `known` in the order of the page.
+  function spelt(fresh, known, one) {
+    return [...fresh.children].flatMap((each) => {
+      const { from, count } = each.dataset;
+      return count === undefined ? [one(each)] : known.slice(Number(from), Number(from) + Number(count));
+    });
+  }
+
+  // Puts these elements into the list, in this order, and takes all others out. What has moved least is not touched.
+  function arrange(list, wanted) {
+    const before = new Map([...list.children].map((one, place) => [one, place]));
+    const after = new Map(wanted.map((one, place) => [one, place]));
+    for (const one of before.keys()) if (!after.has(one)) one.remove();
+    const moved = (one) => (before.has(one) ? Math.abs(before.get(one) - after.get(one)) : Infinity);
+    let next = list.firstElementChild;
+    for (const one of wanted) {
+      while (next && next !== one && moved(next) > moved(one)) {
+        const away = next;
+        next = next.nextElementSibling;
+        away.remove();
       }
-      if (kept === place) place = place.nextElementSibling;
-      else list.insertBefore(kept, place);
+      if (next === one) next = next.nextElementSibling;
+      else list.insertBefore(one, next);
     }
-    for (const gone of old.values()) gone.remove();
+  }
+
+  const keyed = (list) => new Map(list.map((one) => [one.dataset.key, one]));
+
+  function takeCards(fresh) {
+    const known = cards();
+    const old = keyed(known);
+    arrange(element('accounts'), spelt(fresh, known, (card) => newest(card, old.get(card.dataset.key))));
+  }
+
+  function takeRows(fresh) {
+    const known = rows();
+    const old = keyed(known);
+    const groups = keyed([...body.querySelectorAll(':scope > tr.alike')]);
+    const row = (one) => newest(one, old.get(one.dataset.key));
+    const line = (one) => {
+      if (!one.matches('.alike')) return row(one);
+      const members = spelt(one.querySelector('tbody'), known, row);
+      const kept = groups.get(one.dataset.key);
+      const group = kept ?? document.adoptNode(one);
+      arrange(group.querySelector('tbody'), members);
+      const [had, has] = [group, one].map((each) => each.querySelector('summary'));
+      if (said(had) !== said(has)) had.replaceWith(has);
+      if (!kept && input.value.trim()) group.querySelector('details').open = true;
+      return group;
+    };
+    arrange(body, spelt(fresh, known, line));
   }
 
   function takePage(fresh) {
     const script = (page) => page.querySelector('script[src]')?.getAttribute('src');
     const list = fresh.querySelector('#flows tbody');
-    if (!list) throw new Error('the answer is another page');
+    const now = fresh.getElementById('rendering');
+    if (!list || !now) throw new Error('the answer is another page');
     if (script(fresh) !== script(document)) {
       location.reload(); // Another version of the exporter answers.
       return;
     }
+    tag = '';
     document.title = fresh.title;
     const summary = fresh.getElementById('summary');
     if (said(summary) !== came.get(element('summary'))) {
@@ -140,9 +175,10 @@
       came.set(taken, said(taken));
       element('summary').replaceWith(taken);
     }
-    take(element('accounts'), fresh.getElementById('accounts'));
-    take(body, list);
+    takeCards(fresh.getElementById('accounts'));
+    takeRows(list);
     filter();
+    tag = now.value;
   }
 
   function lost(error) {
@@ -158,14 +194,11 @@
     if (asking || document.hidden) return;
     const started = performance.now();
     try {
-      const headers = tag ? { 'If-None-Match': tag } : {};
-      asking = fetch(location.pathname, { cache: 'no-store', headers, signal: AbortSignal.timeout(PATIENCE) });
+      const headers = tag ? { 'If-None-Match': `W/"${tag}"` } : {};
+      asking = fetch(location.pathname + (tag && `?since=${tag}`), { cache: 'no-store', headers, signal: AbortSignal.timeout(PATIENCE) });
       const answer = await asking;
       if (!answer.ok && answer.status !== 304) throw new Error(`HTTP status ${answer.status}`);
-      if (answer.status !== 304) {
-        takePage(new DOMParser().parseFromString(await answer.text(), 'text/html'));
-        tag = answer.headers.get('ETag') ?? '';
-      }
+      if (answer.status !== 304) takePage(new DOMParser().parseFromString(await answer.text(), 'text/html'));
       answered = new Date();
       const date = answer.headers.get('Date');
       if (date) {
@@ -199,9 +232,7 @@
   });
   document.addEventListener('visibilitychange', refresh);
 
-  note(body);
-  note(element('accounts'));
-  came.set(element('summary'), said(element('summary')));
+  for (const one of [...rows(), ...cards(), element('summary')]) came.set(one, said(one));
   element('live').append(' Refreshes itself while it is looked at.');
   setInterval(grow, 1000);
   // A page that came filtered has only some of the flows.

@@ -127,10 +127,7 @@ impl App {
             metrics: MetricsHandler::new(telemetry, options.max_requests),
             flows: Flows::new(Arc::clone(&store), Arc::clone(&clock)),
             prober: poller.prober(),
-            running: Running {
-                config: poller.config(),
-                store: Arc::clone(&store),
-            },
+            running: Running::new(poller.config(), Arc::clone(&store)),
             health: health.clone(),
             reload: asked,
             flow: FlowPages::new(Arc::clone(&store), Arc::clone(&clock), site.clone()),

@@ -3,11 +3,15 @@
 
 pub mod assets;
 mod bar;
+mod cards;
+mod changes;
 pub mod flow;
 pub mod flows;
 pub mod health;
+mod lasting;
 pub mod lifecycle;
 pub mod links;
+mod moment;
 pub mod overview;
 pub mod probe;
 pub mod runbooks;

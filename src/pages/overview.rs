@@ -3,6 +3,7 @@
 //! In: a snapshot of the store. Out: facts, in an order; how they are worded is the page's and the JSON's own matter.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use crate::model::{CountByStatus, FailureReason, Nodes, RecallType, Status};
@@ -155,21 +156,14 @@ impl<'s> Overview<'s> {
 /// These flows in their order, but those of one account that cannot be fetched for one reason together, where the first of them is.
 pub fn grouped<'o, 's>(flows: impl IntoIterator<Item = &'o FlowOverview<'s>>) -> Vec<Entry<'o, 's>> {
     let mut entries: Vec<Entry<'o, 's>> = Vec::new();
+    let mut places = HashMap::new();
     for flow in flows {
-        let Some(reason) = flow.only_unfetchable() else {
-            entries.push(Entry::Flow(flow));
-            continue;
-        };
-        let alike = entries.iter_mut().find(|entry| match entry {
-            Entry::Flow(other) => other.account == flow.account && other.only_unfetchable() == Some(reason),
-            Entry::Alike(other, flows) => {
-                *other == reason && flows.first().is_some_and(|first| first.account == flow.account)
-            }
-        });
-        match alike {
+        let reason = flow.only_unfetchable();
+        let alike = reason.map(|reason| (reason, *places.entry((flow.account, reason)).or_insert(entries.len())));
+        match alike.and_then(|(reason, place)| Some((reason, entries.get_mut(place)?))) {
             None => entries.push(Entry::Flow(flow)),
-            Some(Entry::Alike(_, flows)) => flows.push(flow),
-            Some(entry) => {
+            Some((_, Entry::Alike(_, flows))) => flows.push(flow),
+            Some((reason, entry)) => {
                 if let Entry::Flow(other) = entry {
                     *entry = Entry::Alike(reason, vec![*other, flow]);
                 }

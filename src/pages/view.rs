@@ -111,7 +111,7 @@ impl Frame<'_> {
     }
 }
 
-/// How long something has been so, as HTML. The script lets it grow by itself; what grows is no part of the page's tag.
+/// How long something has been so, as HTML. The script lets it grow by itself; what grows is no lasting part of a page.
 #[derive(Clone, Copy)]
 pub(super) struct Since {
     pub(super) now: SystemTime,
@@ -133,26 +133,6 @@ impl fmt::Display for Since {
             r#"<time data-since="{since:.0}" title="since {moment}">{age}</time>"#
         )
     }
-}
-
-/// The parts of a page that do not change merely because time passes: all but the text of its `<time>` elements.
-pub(super) fn lasting(page: &[u8]) -> Vec<&[u8]> {
-    const BEGIN: &[u8] = b"<time";
-    const END: &[u8] = b"</time>";
-    let mut parts = Vec::new();
-    let mut rest = page;
-    while let Some(place) = find(rest, BEGIN) {
-        let tag = rest.get(place..).and_then(|tag| find(tag, b">")).unwrap_or_default();
-        let (part, text) = rest.split_at(place + tag);
-        parts.push(part);
-        rest = find(text, END).and_then(|end| text.get(end..)).unwrap_or_default();
-    }
-    parts.push(rest);
-    parts
-}
-
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
 }
 
 /// How many have a status.
@@ -388,28 +368,4 @@ pub(super) struct Rounds {
     pub(super) counts: Vec<Tally>,
     pub(super) truncated: bool,
     pub(super) progress: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn ages_are_no_lasting_part_and_the_rest_is() {
-        let page = |seconds: u64, name: &str| {
-            let then = SystemTime::UNIX_EPOCH + Duration::from_secs(5);
-            let since = Since {
-                now: then + Duration::from_secs(seconds),
-                then,
-            };
-            format!("<p>{name} for {since} &lt;time <time>x</time></p>")
-        };
-        let parts = |page: &str| lasting(page.as_bytes()).concat();
-        assert_eq!(parts(&page(1, "a")), parts(&page(99, "a")));
-        assert_ne!(parts(&page(1, "a")), parts(&page(1, "b")));
-        assert_eq!(parts("<p>none</p>"), b"<p>none</p>");
-        assert_eq!(parts("<time>cut"), b"<time");
-    }
 }

@@ -43,6 +43,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     policy: Policy,
+    generation: u64,
     last_poll_ended: Instant,
     accounts: BTreeMap<AccountName, Arc<AccountFlows>>,
 }
@@ -57,6 +58,7 @@ impl Store {
         Self {
             inner: Mutex::new(Inner {
                 policy,
+                generation: 0,
                 last_poll_ended: Instant::now(),
                 accounts,
             }),
@@ -74,6 +76,7 @@ impl Store {
     ) -> Vec<(AccountName, Arc<FlowRecord>)> {
         let mut inner = self.lock();
         inner.policy = policy;
+        inner.generation += 1;
         let before = std::mem::take(&mut inner.accounts);
         inner.accounts = accounts
             .into_iter()
@@ -100,6 +103,7 @@ impl Store {
         Snapshot {
             accounts: inner.accounts.values().cloned().collect(),
             policy: inner.policy,
+            generation: inner.generation,
             taken: Instant::now(),
             last_poll_ended: inner.last_poll_ended,
         }

@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub accounts: Vec<Arc<AccountFlows>>,
     /// The rules in force.
     pub policy: Policy,
+    /// How many configurations the store had taken in.
+    pub generation: u64,
     /// The moment that ages are measured against.
     pub taken: Instant,
     /// When the last poll of any flow ended, well or badly; when the store was made, before the first.

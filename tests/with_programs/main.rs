@@ -14,6 +14,7 @@ mod dashboards;
 mod differential;
 mod end_to_end;
 mod page;
+mod readers;
 mod service;
 mod tls;
 

@@ -1,28 +1,32 @@
 //! The status page in a real browser.
 
-use laaffic_simulator::FlowState;
+use laaffic_simulator::{Fault, FaultPlan, FlowState, Scope};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::answer::ready;
 use testkit::assertions::says;
 use testkit::browser::Browser;
 use testkit::process::Process;
 use testkit::vendor::{account, still};
-use testkit::watching::Watching;
+use testkit::watching::{Watching, config};
 
 use crate::exporter;
 
 const HOSTILE: &str = "<script>alert('x')</script><img src=x onerror=alert(1)>\" & \u{202e}txet\u{202c} 🎉";
 
+/// A flow in the configuration.
+fn flow((key_id, name): (u64, &String)) -> String {
+    // JSON's strings are YAML's, but for the pairs of surrogates that serde_json does not write.
+    format!("key_id: {key_id}, name: {}, labels: {{team: growth}}", json!(name))
+}
+
 /// The exporter on flows with these names, numbered from 1, and when each is asked for.
 async fn watching(names: &[String]) -> Watching {
-    let flow = |(key_id, name)| {
-        // JSON's strings are YAML's, but for the pairs of surrogates that serde_json does not write.
-        format!("key_id: {key_id}, name: {}, labels: {{team: growth}}", json!(name))
-    };
     let interval = if names.len() > 100 { "60s" } else { "500ms" };
     let global = format!("poll_interval: {interval}, terminal_poll_interval: {interval}");
     let account = account("main", (1..=names.len() as u64).map(still));
-    Watching::start(exporter::<&str>([]), account, &global, (1..).zip(names).map(flow)).await
+    let command = exporter(["--web.enable-lifecycle"]);
+    Watching::start(command, account, &global, (1..).zip(names).map(flow)).await
 }
 
 /// The name of a flow.
@@ -141,6 +145,134 @@ async fn it_shows_filters_and_refreshes_itself_without_a_reload() {
     browser.run(&look(false)).await;
     browser.becomes(&text, json!("completed")).await;
 
+    says_nothing(&browser).await;
+}
+
+/// Whether the page shows what a fresh one shows, whatever the script hides, opens or lets grow; else both.
+const AS_FRESH: &str = "\
+    const shown = (page) => {
+        const main = page.querySelector('main').cloneNode(true);
+        for (const one of main.querySelectorAll('*')) ['hidden', 'open', 'aria-current'].forEach((name) => one.removeAttribute(name));
+        for (const one of main.querySelectorAll('#lost, #shown, time')) one.textContent = '';
+        return page.title + main.innerHTML.replace(/>\\s+</g, '><');
+    };
+    const request = new XMLHttpRequest();
+    request.open('GET', location.pathname, false);
+    request.send();
+    const [here, there] = [document, new DOMParser().parseFromString(request.responseText, 'text/html')].map(shown);
+    return here === there || [here, there]";
+
+/// Whether some flow is in a group of such that cannot be fetched for one reason.
+fn grouped(key_id: u64) -> String {
+    format!("return document.querySelector('.alike {}') !== null", row(key_id))
+}
+
+#[tokio::test]
+async fn a_tab_that_lives_on_changes_shows_what_a_fresh_one_shows() {
+    let flows = names(60);
+    let world = watching(&flows).await;
+    let browser = Browser::start().await;
+    open(&browser, &world, "").await;
+    let status = |key_id| format!("return document.querySelector('{}')?.dataset.status", row(key_id));
+    let fails = |key_id, status: Option<u16>| {
+        let fault = status.map(|status| {
+            FaultPlan::always(Fault::HttpStatus {
+                status,
+                retry_after: None,
+            })
+        });
+        let scope = Scope::Flow("main".to_owned(), key_id);
+        world.simulator.vendor().set_faults(&scope, fault).unwrap();
+    };
+    let reload = async |numbers: std::ops::RangeInclusive<usize>| {
+        let flows: Vec<_> = numbers
+            .clone()
+            .map(|number| format!("{} again", name(number)))
+            .collect();
+        let global = "poll_interval: 500ms, terminal_poll_interval: 500ms";
+        let keys = numbers.map(|number| number as u64);
+        let text = config(&world.simulator, &world.account, global, keys.zip(&flows).map(flow));
+        world.exporter.folder.write("config.yaml", text);
+        let answer = world.exporter.ask(Method::POST, "/-/reload").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    };
+    let mark = format!(
+        "document.querySelector('{}').mark = true; getSelection().selectAllChildren(document.querySelector('{} th'))",
+        row(30),
+        row(30)
+    );
+    browser.run(&mark).await;
+    let selected = browser.run("return getSelection().toString()").await;
+
+    // Rows that change places.
+    for (key_id, new) in [(59, 4), (7, 4), (20, 2), (21, 3)] {
+        pin(&world, key_id, new);
+    }
+    browser.becomes(&status(21), json!("cancelled")).await;
+    browser.becomes(&status(59), json!("execution_exception")).await;
+    browser.becomes(AS_FRESH, json!(true)).await;
+    pin(&world, 59, 1);
+    pin(&world, 20, 4);
+    browser.becomes(&status(59), json!("in_progress")).await;
+    browser.becomes(AS_FRESH, json!(true)).await;
+
+    // A group forms, is opened, grows, shrinks, and dissolves.
+    fails(3, Some(404));
+    fails(40, Some(404));
+    browser.becomes(&grouped(40), json!(true)).await;
+    browser.becomes(AS_FRESH, json!(true)).await;
+    browser.run("document.querySelector('.alike summary').click()").await;
+    fails(60, Some(404));
+    fails(3, None);
+    browser.becomes(&grouped(60), json!(true)).await;
+    browser.becomes(&grouped(3), json!(false)).await;
+    browser.becomes(AS_FRESH, json!(true)).await;
+    assert_eq!(
+        browser
+            .run("return document.querySelector('.alike details').open")
+            .await,
+        json!(true)
+    );
+    fails(40, Some(403));
+    browser.becomes(&grouped(60), json!(false)).await;
+    browser.becomes(AS_FRESH, json!(true)).await;
+    for key_id in [40, 60] {
+        fails(key_id, None);
+    }
+    browser.becomes(&status(60), json!("in_progress")).await;
+    browser.becomes(AS_FRESH, json!(true)).await;
+    let (mark, selection) = (
+        format!("return document.querySelector('{}').mark", row(30)),
+        "return getSelection().toString()",
+    );
+    assert_eq!(browser.run(&mark).await, json!(true), "what has not changed stays");
+    assert_eq!(browser.run(selection).await, selected);
+
+    // Flows go and come, while a filter is typed.
+    browser.type_into("#filter", "reminder 1").await;
+    reload(5..=50).await;
+    let left = (10..20).chain([21, 31, 41]);
+    browser
+        .becomes(SEEN, left.map(|number| format!("{} again", name(number))).collect())
+        .await;
+    browser.becomes(AS_FRESH, json!(true)).await;
+    reload(1..=60).await;
+    browser
+        .becomes("return document.getElementById('shown').value", json!("15 of 60 shown"))
+        .await;
+    browser.becomes(AS_FRESH, json!(true)).await;
+
+    // And none of this was sent as a whole page, but that it was compared with.
+    let whole = "return performance.getEntriesByType('resource').filter((entry) => entry.initiatorType === 'fetch' \
+                 && !entry.name.includes('since=')).map((entry) => entry.name)";
+    assert_eq!(browser.run(whole).await, json!([]));
+    let largest = "return Math.max(...performance.getEntriesByType('resource').filter((entry) => entry.initiatorType === 'fetch') \
+                   .map((entry) => entry.decodedBodySize))";
+    let sizes = (
+        browser.run(largest).await.as_f64().unwrap(),
+        world.exporter.get("/").await.body.len() as f64,
+    );
+    assert!(sizes.0 > 0.0 && sizes.0 < sizes.1, "{sizes:?}");
     says_nothing(&browser).await;
 }
 

@@ -67,8 +67,11 @@ pub struct FrameBody<F> {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-enum Compressor {
+/// What a text is compressed with, piece by piece.
+pub(crate) enum Compressor {
+    /// See [`GZIP_LEVEL`].
     Gzip(GzEncoder<Vec<u8>>),
+    /// See [`ZSTD_LEVEL`].
     Zstd(ZstdEncoder<'static, Vec<u8>>),
 }
 
@@ -105,7 +108,8 @@ impl<F: Frames> FrameBody<F> {
 }
 
 impl Compressor {
-    fn new(encoding: Encoding) -> io::Result<Option<Self>> {
+    /// One for this encoding; none where nothing is to be compressed.
+    pub(crate) fn new(encoding: Encoding) -> io::Result<Option<Self>> {
         let out = Vec::with_capacity(COMPRESSED_FRAME);
         Ok(match encoding {
             Encoding::Identity => None,
@@ -119,7 +123,7 @@ impl Compressor {
     }
 
     /// Takes the next plain bytes in, gives out what is ready.
-    fn compress(&mut self, plain: &[u8], last: bool) -> io::Result<Vec<u8>> {
+    pub(crate) fn compress(&mut self, plain: &[u8], last: bool) -> io::Result<Vec<u8>> {
         let ready = match self {
             Self::Gzip(encoder) => {
                 encoder.write_all(plain)?;
@@ -137,14 +141,6 @@ impl Compressor {
             }
         };
         Ok(mem::replace(ready, Vec::with_capacity(COMPRESSED_FRAME)))
-    }
-}
-
-/// These bytes, compressed as a whole.
-pub(crate) fn compressed(plain: Vec<u8>, encoding: Encoding) -> io::Result<Vec<u8>> {
-    match Compressor::new(encoding)? {
-        None => Ok(plain),
-        Some(mut compressor) => compressor.compress(&plain, true),
     }
 }
 

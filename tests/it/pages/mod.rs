@@ -1,5 +1,7 @@
 //! The pages for people and `/api/v1/flows` over HTTP, without a browser: headers, words, order, escaping, size.
 
+mod changes;
+
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

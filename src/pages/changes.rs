@@ -36,9 +36,11 @@ impl Base {
     }
 }
 
-/// The last renderings. Cheap to clone.
+/// The last renderings, each with when it was noted. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Bases(Arc<Mutex<VecDeque<(Instant, Arc<Base>)>>>);
+pub(super) struct Bases(Arc<Mutex<VecDeque<Noted>>>);
+
+type Noted = (Instant, Arc<Base>);
 
 impl Bases {
     /// The one with this tag, if it is known.

@@ -129,8 +129,11 @@ impl<'s> Overview<'s> {
     /// The flows as one should look at them: execution exceptions, other trouble, flows that cannot be fetched, the rest; in each the newest
     /// trouble first. The rest keeps its order.
     pub fn worst_first(&mut self) {
-        self.flows
-            .sort_by_key(|flow| (flow.rank(), Reverse(flow.trouble_since())));
+        // By name and key is the order in which they are; so nothing has to be moved aside to keep it.
+        self.flows.sort_unstable_by_key(|flow| {
+            let place = (flow.account, flow.record.info.key_id);
+            (flow.rank(), Reverse(flow.trouble_since()), place)
+        });
     }
 
     /// The flows by present status.

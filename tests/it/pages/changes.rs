@@ -87,7 +87,7 @@ fn taken(known: &[Line], changes: Vec<Line>) -> Vec<Line> {
 
 /// Something that happens to flow `number` of `a` or `b`, or to the configuration.
 fn happens(store: &Store, what: usize, number: u64, now: u64) {
-    let account = if number % 2 == 0 { "a" } else { "b" };
+    let account = if number.is_multiple_of(2) { "a" } else { "b" };
     let failures = [
         CONNECT,
         FailureReason::HttpStatus(502),

@@ -137,7 +137,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> Renderer<K> {
             let room = in_time(self.0.room.reserve(unpacked::ROOM)).await?;
             Body::new(Unpacked::new(rendering, room)).into_response()
         } else {
-            let frames = rendering.frames.to_vec().into_iter().map(Ok::<_, io::Error>);
+            let frames: Vec<_> = rendering.frames.iter().cloned().map(Ok::<_, io::Error>).collect();
             let mut response = Body::from_stream(stream::iter(frames)).into_response();
             let headers = response.headers_mut();
             headers.insert(CONTENT_LENGTH, HeaderValue::from(rendering.packed()));
@@ -262,7 +262,7 @@ impl<K> fmt::Debug for Renderer<K> {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
@@ -326,7 +326,7 @@ mod tests {
                         .read_to_end(&mut unpacked)
                         .map(drop),
                     "zstd" => zstd::stream::copy_decode(&*packed, &mut unpacked),
-                    _ => Ok(unpacked.extend(&*packed)),
+                    _ => unpacked.write_all(&packed),
                 }
                 .unwrap();
                 assert!(unpacked == plain, "{length} {encoding}");

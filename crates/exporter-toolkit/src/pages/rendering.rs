@@ -221,7 +221,7 @@ pub(super) mod tests {
     async fn what_finds_no_room_is_given_up_and_what_has_all_of_it_goes_on() {
         let room = Room::new(4);
         let held = packed(&room, 1, b"small").await.unwrap();
-        assert_eq!(packed(&room, 1, &noise(5 * FRAME)).await.unwrap_err(), true);
+        assert!(packed(&room, 1, &noise(5 * FRAME)).await.unwrap_err());
         assert_eq!(room.free.available_permits(), 3);
         drop(held);
         let large = packed(&room, 9, &noise(9 * FRAME)).await.unwrap();

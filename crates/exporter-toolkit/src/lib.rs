@@ -4,6 +4,7 @@
 //! TLS and passwords in a web-config file, a stop that lets scrapes finish. This is that, for any exporter in Rust.
 //!
 //! - [`exposition`]: the answer to a scrape: negotiation, formats, compression, the standard process metrics
+//! - [`client`]: who asks, as limits count
 //! - [`server`]: listening, connections that are bounded in number and time, TLS, passwords, systemd, the stop
 //! - [`web_config`]: `--web.config.file`, in the schema of Go's exporter-toolkit, with live reload
 //! - [`pages`]: parts of pages for people
@@ -16,6 +17,7 @@
 //!
 //! A whole exporter is in `examples/minimal.rs`.
 
+pub mod client;
 pub mod clock;
 pub mod credential;
 pub mod duration;

@@ -36,8 +36,9 @@ async fn have_bugs() {
     let task = tokio::spawn(async { panic!("a task is bothered by {}", marked("in-task")) });
     assert!(task.await.unwrap_err().is_panic());
     let guard = Guard::new(Router::new().route("/", get(page)), Arc::new(LiveWebConfig::none()));
-    let request = Request::new(Body::empty());
-    let answer = guard.answer(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
+    let request = Request::get("/").header("host", "x").body(Body::empty()).unwrap();
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST).into();
+    let answer = guard.answer(request, &client).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
     println!("{}", String::from_utf8_lossy(&body));

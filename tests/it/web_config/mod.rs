@@ -7,6 +7,7 @@ mod healthcheck;
 mod passwords;
 mod pressure;
 mod program;
+mod readers;
 mod reload;
 mod systemd;
 mod tls;

@@ -7,16 +7,17 @@ use std::fmt;
 use std::io::{self, Write};
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Bytes, HttpBody};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body::Frame;
-use tokio::sync::OwnedSemaphorePermit;
 use zstd::stream::write::Encoder as ZstdEncoder;
 
 use super::negotiate::Encoding;
+use super::places::Place;
 
 /// How much of an answer is made at a time, in bytes. Large enough that the work around a frame does not show, small enough that
 /// many scrapes at once stay small.
@@ -63,8 +64,8 @@ pub struct FrameBody<F> {
     /// Frames until other tasks get their turn.
     turn: u32,
     ended: bool,
-    /// Held as long as the answer is being made.
-    _permit: Option<OwnedSemaphorePermit>,
+    /// Held until the last byte is out.
+    place: Option<Arc<Place>>,
 }
 
 /// What a text is compressed with, piece by piece.
@@ -76,12 +77,12 @@ pub(crate) enum Compressor {
 }
 
 impl<F: Frames> FrameBody<F> {
-    /// The body for this answer; `permit` is given back when the body is dropped.
+    /// The body for this answer; `place` is given back when the body is dropped and every byte of it is out.
     ///
     /// # Errors
     ///
     /// The compressor cannot be set up.
-    pub fn new(frames: F, encoding: Encoding, permit: Option<OwnedSemaphorePermit>) -> io::Result<Self> {
+    pub fn new(frames: F, encoding: Encoding, place: Option<Place>) -> io::Result<Self> {
         Ok(Self {
             frames,
             compressor: Compressor::new(encoding)?,
@@ -89,7 +90,7 @@ impl<F: Frames> FrameBody<F> {
             // The first frame goes out alone, and thereby at once: a pause makes hyper flush.
             turn: 1,
             ended: false,
-            _permit: permit,
+            place: place.map(Arc::new),
         })
     }
 
@@ -104,6 +105,29 @@ impl<F: Frames> FrameBody<F> {
         self.plain.reserve(FRAME);
         self.ended = !self.frames.fill(&mut self.plain);
         compressor.compress(&self.plain, self.ended)
+    }
+
+    /// These bytes, which hold the place too: with HTTP/2 they may wait for the client long after the body's end.
+    fn held(&self, bytes: Vec<u8>) -> Bytes {
+        match &self.place {
+            None => bytes.into(),
+            Some(place) => Bytes::from_owner(Held {
+                bytes,
+                _place: Arc::clone(place),
+            }),
+        }
+    }
+}
+
+/// Bytes on their way.
+struct Held {
+    bytes: Vec<u8>,
+    _place: Arc<Place>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -162,7 +186,7 @@ impl<F: Frames> HttpBody for FrameBody<F> {
             body.turn -= 1;
             match body.next() {
                 Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes.into())))),
+                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(body.held(bytes))))),
                 Err(error) => {
                     body.ended = true;
                     return Poll::Ready(Some(Err(error)));

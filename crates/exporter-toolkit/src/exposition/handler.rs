@@ -4,18 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::body::{FrameBody, Frames, Whole};
 use super::negotiate::{self, Encoding};
+use super::places::{Full, Place, Places};
 use super::text::{self, Format};
+use crate::client::Network;
+
+/// When to ask again where too many ask at once, in seconds: few answers take longer.
+const AGAIN_IN: HeaderValue = HeaderValue::from_static("1");
 
 /// What the telemetry path shows. A prometheus-client registry is one; so is whoever writes its text itself.
 pub trait Source: Send + Sync + 'static {
@@ -43,33 +47,25 @@ impl Source for Registry {
 #[derive(Debug)]
 pub struct MetricsHandler<S> {
     source: Arc<S>,
-    limiter: Option<Limiter>,
-}
-
-#[derive(Debug, Clone)]
-struct Limiter {
-    at_once: usize,
-    permits: Arc<Semaphore>,
+    places: Option<Places>,
 }
 
 impl<S> Clone for MetricsHandler<S> {
     fn clone(&self) -> Self {
         Self {
             source: Arc::clone(&self.source),
-            limiter: self.limiter.clone(),
+            places: self.places.clone(),
         }
     }
 }
 
 impl<S: Source> MetricsHandler<S> {
-    /// Shows this source to at most `max_requests` clients at once; 0 is no limit. The next gets 503, as with Go's exporters.
+    /// Shows this source to at most `max_requests` clients at once; 0 is no limit. The next gets 503, as with Go's exporters, and so does
+    /// a client that would have more of the places than it leaves to others (a client is a [`Network`]).
     pub fn new(source: S, max_requests: usize) -> Self {
         Self {
             source: Arc::new(source),
-            limiter: (max_requests > 0).then(|| Limiter {
-                at_once: max_requests,
-                permits: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
-            }),
+            places: (max_requests > 0).then(|| Places::new(max_requests)),
         }
     }
 
@@ -79,45 +75,43 @@ impl<S: Source> MetricsHandler<S> {
     }
 }
 
-async fn scrape<S: Source>(State(handler): State<MetricsHandler<S>>, headers: HeaderMap) -> Response {
-    let permit = match handler.limiter.as_ref().map(Limiter::permit).transpose() {
-        Ok(permit) => permit,
-        Err(refusal) => return refusal,
+async fn scrape<S: Source>(State(handler): State<MetricsHandler<S>>, request: Request) -> Response {
+    let network = request.extensions().get::<Network>().copied();
+    let place = match handler.places.as_ref().map(|places| places.take(network)).transpose() {
+        Ok(place) => place,
+        Err(full) => return refuse(full, handler.places.as_ref().map_or(0, Places::most)),
     };
-    let format = negotiate::format(&headers);
-    respond(handler.source.exposition(format), format, &headers, permit)
+    let format = negotiate::format(request.headers());
+    respond(handler.source.exposition(format), format, request.headers(), place)
 }
 
-impl Limiter {
-    #[allow(
-        clippy::result_large_err,
-        reason = "the refusal is the answer itself, once in a request"
-    )]
-    fn permit(&self) -> Result<OwnedSemaphorePermit, Response> {
-        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
-            let scrapes = match self.at_once {
-                1 => "1 scrape is".to_owned(),
-                many => format!("{many} scrapes are"),
-            };
-            let sentence = format!(
-                "{scrapes} being answered already, which is the limit (--web.max-requests); try again later.\n"
-            );
-            (StatusCode::SERVICE_UNAVAILABLE, sentence).into_response()
-        })
-    }
+fn refuse(full: Full, most: usize) -> Response {
+    let scrapes = match most {
+        1 => "1 scrape is".to_owned(),
+        many => format!("{many} scrapes are"),
+    };
+    let sentence = match full {
+        Full::All => {
+            format!("{scrapes} being answered already, which is the limit (--web.max-requests); try again later.\n")
+        }
+        Full::ForThisNetwork => format!(
+            "Your address has as many of the {most} scrapes at once (--web.max-requests) as are left for others; try again later.\n"
+        ),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, AGAIN_IN)], sentence).into_response()
 }
 
-/// An exposition as an answer in this format, compressed as the client asks; `permit` is held until it is out.
+/// An exposition as an answer in this format, compressed as the client asks; `place` is held until it is out.
 pub fn respond<F: Frames>(
     exposition: Result<F, fmt::Error>,
     format: Format,
     headers: &HeaderMap,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 ) -> Response {
     let encoding = negotiate::encoding(headers);
     let body = exposition
         .map_err(Unanswered::from)
-        .and_then(|frames| Ok(FrameBody::new(frames, encoding, permit)?));
+        .and_then(|frames| Ok(FrameBody::new(frames, encoding, place)?));
     match body {
         Ok(body) => with_headers(Response::new(Body::new(body)), format, encoding),
         Err(error) => {

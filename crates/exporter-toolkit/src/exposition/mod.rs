@@ -11,10 +11,12 @@ pub mod body;
 pub mod family;
 pub mod handler;
 pub mod negotiate;
+mod places;
 pub mod process;
 pub mod text;
 
 pub use self::body::{Frames, Whole};
 pub use self::family::{Family, Kind, Unit};
 pub use self::handler::{MetricsHandler, Source};
+pub use self::places::Place;
 pub use self::text::Format;

@@ -4,7 +4,7 @@
 
 use axum::Router;
 use axum::extract::RawQuery;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -44,12 +44,7 @@ impl Asset {
             "no-cache"
         };
         let tag = format!("\"{}\"", self.hash);
-        let headers: [(HeaderName, &str); 4] = [
-            (CONTENT_TYPE, self.content_type),
-            (CACHE_CONTROL, keep),
-            (ETAG, &tag),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ];
+        let headers: [(HeaderName, &str); 3] = [(CONTENT_TYPE, self.content_type), (CACHE_CONTROL, keep), (ETAG, &tag)];
         if etag::has(request, &self.hash) {
             (StatusCode::NOT_MODIFIED, headers).into_response()
         } else {

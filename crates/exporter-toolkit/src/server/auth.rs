@@ -1,11 +1,11 @@
 //! Basic authentication: passwords against bcrypt hashes, at a bounded cost.
 //!
-//! A hash is slow to compute on purpose, so each credential is computed once, away from the threads that serve, one after the other,
-//! and only so many may wait. Who flood us with wrong passwords wait for one another; a credential that was right once costs nothing.
+//! A hash is slow to compute on purpose, so each credential is computed once, away from the threads that serve, one after the other, in a
+//! fair order, and only so many may wait. Who flood us with wrong passwords wait for one another; a credential that was right once costs
+//! nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderMap;
@@ -13,21 +13,23 @@ use axum::http::header::AUTHORIZATION;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Shared, WeakShared};
 use rand::random;
 use ring::hmac;
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::line::{Line, Turn};
+use crate::client::{Client, Network};
 use crate::web_config::{ORDINARY_COST, PasswordHash, Users};
 
 /// Credentials that are remembered, right ones and wrong ones each.
 const REMEMBERED: usize = 100;
 
-/// Credentials whose hash may be waited for at once, in each lane. Both lanes together stay below what is remembered.
-const MAX_WAITING: usize = 48;
+/// Requests that may wait for a password to be checked. Each holds its head, and there are no more connections than this.
+const MAX_WAITING: usize = 400;
 
-/// As many of them may come from one address, so that no client alone fills a lane.
-const MAX_WAITING_PER_ADDRESS: usize = 32;
+/// As many of them may come from one network, so that others find room.
+const MAX_WAITING_PER_NETWORK: usize = 300;
 
 /// A user and the password that was sent for it.
 pub(super) struct Credential {
@@ -76,65 +78,74 @@ pub(super) struct Passwords {
 struct Inner {
     key: hmac::Key,
     /// Hashes of ordinary cost, and dear ones: whoever tries the name of a user with a dear hash holds up only those.
-    lanes: [Lane; 2],
+    lanes: [Arc<Line>; 2],
     memory: Mutex<Memory>,
-}
-
-struct Lane {
-    turn: Arc<Semaphore>,
 }
 
 #[derive(Default)]
 struct Memory {
     /// Kept apart from the others, so that no number of wrong ones pushes a right one out.
     right: VecDeque<Digest>,
-    /// Being computed, or found wrong.
-    tried: VecDeque<(Digest, Answer)>,
-    waiting: [usize; 2],
-    waiting_by_address: HashMap<IpAddr, usize>,
+    wrong: VecDeque<Digest>,
+    /// Being computed, or waiting for it, as long as somebody waits for the answer.
+    computing: HashMap<Digest, WeakShared<BoxFuture<'static, bool>>>,
+    waiting: usize,
+    waiting_by_network: HashMap<Network, usize>,
 }
 
 impl Passwords {
     pub(super) fn new() -> Self {
-        let lane = || Lane {
-            turn: Arc::new(Semaphore::new(1)),
-        };
         Self {
             inner: Arc::new(Inner {
                 key: hmac::Key::new(hmac::HMAC_SHA256, &random::<[u8; 32]>()),
-                lanes: [lane(), lane()],
+                lanes: Default::default(),
                 memory: Mutex::default(),
             }),
         }
     }
 
-    /// Whether this credential is one of these users', asked for by this address.
-    pub(super) async fn check(&self, users: &Users, credential: Credential, from: IpAddr) -> Verdict {
-        let Some((hash, known)) = users.hash(&credential.user) else {
-            return Verdict::Wrong;
+    /// Whether this credential, sent by this client, is one of these users'.
+    pub(super) async fn check(&self, users: &Users, credential: Credential, client: &Client) -> Verdict {
+        let verdict = match self.ask(users, credential, client) {
+            Err(verdict) => verdict,
+            Ok((answer, _waiting)) => match answer.await {
+                true => Verdict::Right,
+                false => Verdict::Wrong,
+            },
         };
+        if verdict == Verdict::Wrong {
+            client.fail();
+        }
+        verdict
+    }
+
+    /// The answer to wait for, unless the verdict is known.
+    fn ask(&self, users: &Users, credential: Credential, client: &Client) -> Result<(Answer, Waiting), Verdict> {
+        let (hash, known) = users.hash(&credential.user).ok_or(Verdict::Wrong)?;
         let digest = self.digest(&credential, hash);
-        let answer = {
-            let mut memory = self.inner.memory();
-            if memory.right.contains(&digest) {
-                return Verdict::Right;
-            }
-            match memory.tried.iter().find(|(tried, _)| *tried == digest) {
-                Some((_, answer)) => answer.clone(),
-                None => match self.wait(&mut memory, usize::from(hash.cost() > ORDINARY_COST), from) {
-                    None => return Verdict::Busy,
-                    Some(permit) => {
-                        let answer = self.answer(permit, digest, hash.clone(), known, credential.password);
-                        if memory.tried.len() >= REMEMBERED {
-                            memory.tried.pop_front();
-                        }
-                        memory.tried.push_back((digest, answer.clone()));
-                        answer
-                    }
-                },
+        let mut memory = self.inner.memory();
+        if let Some(verdict) = memory.verdict(&digest) {
+            return Err(verdict);
+        }
+        if !memory.has_room_for(client.network()) {
+            return Err(Verdict::Busy);
+        }
+        let answer = match memory.computing.get(&digest).and_then(WeakShared::upgrade) {
+            Some(answer) => answer,
+            None => {
+                let leave = client.password().ok_or(Verdict::Busy)?;
+                let turn = self.lane(hash).turn(client.network(), client.has_failed());
+                let answer = self.answer(leave, turn, digest, hash.clone(), known, credential.password);
+                memory.compute(digest, &answer);
+                answer
             }
         };
-        if answer.await { Verdict::Right } else { Verdict::Wrong }
+        memory.wait(client.network());
+        let waiting = Waiting {
+            inner: Arc::clone(&self.inner),
+            network: client.network(),
+        };
+        Ok((answer, waiting))
     }
 
     fn digest(&self, credential: &Credential, hash: &PasswordHash) -> Digest {
@@ -155,43 +166,36 @@ impl Passwords {
         digest
     }
 
-    fn wait(&self, memory: &mut Memory, lane: usize, from: IpAddr) -> Option<Permit> {
-        let network = network(from);
-        let waiting = memory.waiting.get_mut(lane)?;
-        let of_network = memory.waiting_by_address.entry(network).or_default();
-        if *waiting >= MAX_WAITING || *of_network >= MAX_WAITING_PER_ADDRESS {
-            return None;
-        }
-        *waiting += 1;
-        *of_network += 1;
-        Some(Permit {
-            inner: Arc::clone(&self.inner),
-            lane,
-            network,
-        })
+    fn lane(&self, hash: &PasswordHash) -> Arc<Line> {
+        let [ordinary, dear] = &self.inner.lanes;
+        Arc::clone(if hash.cost() > ORDINARY_COST { dear } else { ordinary })
     }
 
-    /// Computes in a task of its own: a client that does not wait for the end has begun it for the next.
-    fn answer(&self, permit: Permit, digest: Digest, hash: PasswordHash, known: bool, password: Vec<u8>) -> Answer {
-        let computed = tokio::spawn(async move {
-            let lane = permit.inner.lanes.get(permit.lane);
-            let turn = match lane {
-                Some(lane) => Arc::clone(&lane.turn).acquire_owned().await.ok(),
-                None => None,
-            };
+    /// Waits in line as long as somebody waits for the answer; once begun, a hash is computed to its end, for whoever asks next.
+    fn answer(
+        &self,
+        leave: OwnedSemaphorePermit,
+        turn: impl Future<Output = Turn> + Send + 'static,
+        digest: Digest,
+        hash: PasswordHash,
+        known: bool,
+        password: Vec<u8>,
+    ) -> Answer {
+        let inner = Arc::clone(&self.inner);
+        let computed = async move {
+            let _leave = leave;
+            let turn = turn.await;
             let computed = tokio::task::spawn_blocking(move || {
                 // Held until the end even if nobody waits for it any more.
                 let _turn = turn;
                 // An unknown user's password is compared as well, and takes as long.
-                bcrypt::verify(password, hash.expose()).unwrap_or(false) && known
+                let right = bcrypt::verify(password, hash.expose()).unwrap_or(false) && known;
+                inner.memory().remember(digest, right);
+                right
             });
-            let right = computed.await.unwrap_or(false);
-            if right {
-                permit.inner.memory().remember(digest);
-            }
-            right
-        });
-        computed.map(|right| right.unwrap_or(false)).boxed().shared()
+            computed.await.unwrap_or(false)
+        };
+        computed.boxed().shared()
     }
 }
 
@@ -203,42 +207,63 @@ impl Inner {
 }
 
 impl Memory {
-    fn remember(&mut self, digest: Digest) {
-        if self.right.len() >= REMEMBERED {
-            self.right.pop_front();
+    fn verdict(&self, digest: &Digest) -> Option<Verdict> {
+        if self.right.contains(digest) {
+            Some(Verdict::Right)
+        } else if self.wrong.contains(digest) {
+            Some(Verdict::Wrong)
+        } else {
+            None
         }
-        self.right.push_back(digest);
-        self.tried.retain(|(tried, _)| *tried != digest);
     }
-}
 
-/// Leave to wait among the others; given back by dropping it.
-struct Permit {
-    inner: Arc<Inner>,
-    lane: usize,
-    network: IpAddr,
-}
+    fn compute(&mut self, digest: Digest, answer: &Answer) {
+        self.computing.retain(|_, answer| answer.upgrade().is_some());
+        self.computing.extend(answer.downgrade().map(|answer| (digest, answer)));
+    }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut memory = self.inner.memory();
-        if let Some(waiting) = memory.waiting.get_mut(self.lane) {
-            *waiting = waiting.saturating_sub(1);
+    fn remember(&mut self, digest: Digest, right: bool) {
+        self.computing.remove(&digest);
+        let remembered = if right { &mut self.right } else { &mut self.wrong };
+        if remembered.contains(&digest) {
+            return;
         }
-        if let Some(waiting) = memory.waiting_by_address.get_mut(&self.network) {
+        if remembered.len() >= REMEMBERED {
+            remembered.pop_front();
+        }
+        remembered.push_back(digest);
+    }
+
+    fn has_room_for(&self, network: Network) -> bool {
+        let of_network = self.waiting_by_network.get(&network).copied().unwrap_or_default();
+        self.waiting < MAX_WAITING && of_network < MAX_WAITING_PER_NETWORK
+    }
+
+    fn wait(&mut self, network: Network) {
+        self.waiting += 1;
+        *self.waiting_by_network.entry(network).or_default() += 1;
+    }
+
+    fn wait_no_more(&mut self, network: Network) {
+        self.waiting = self.waiting.saturating_sub(1);
+        if let Some(waiting) = self.waiting_by_network.get_mut(&network) {
             *waiting = waiting.saturating_sub(1);
             if *waiting == 0 {
-                memory.waiting_by_address.remove(&self.network);
+                self.waiting_by_network.remove(&network);
             }
         }
     }
 }
 
-/// What one client can choose its address from: with IPv6, that is a /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-        v4 @ IpAddr::V4(_) => v4,
+/// A request that waits among the others.
+struct Waiting {
+    inner: Arc<Inner>,
+    network: Network,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.inner.memory().wait_no_more(self.network);
     }
 }
 
@@ -250,13 +275,15 @@ impl fmt::Debug for Passwords {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use axum::http::HeaderValue;
 
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    fn client(number: u8) -> Client {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, number)).into()
+    }
 
     fn users(costs: &[(&str, u32)]) -> Users {
         let hash =
@@ -274,6 +301,11 @@ mod tests {
         Credential::of(&headers).unwrap()
     }
 
+    /// Until this is dropped, nobody's turn comes.
+    async fn nobodys_turn(passwords: &Passwords) -> Turn {
+        passwords.inner.lanes[0].clone().turn(client(0).network(), false).await
+    }
+
     #[test]
     fn the_first_colon_ends_the_user() {
         let credential = credential("a", "b:c");
@@ -283,41 +315,66 @@ mod tests {
     #[tokio::test]
     async fn what_is_remembered_is_bounded_and_right_ones_are_kept_apart() {
         let users = users(&[("al", 4)]);
-        let passwords = Passwords::new();
-        assert_eq!(
-            passwords.check(&users, credential("al", "right"), HERE).await,
-            Verdict::Right
-        );
+        let (passwords, client) = (Passwords::new(), client(1));
+        for _ in 0..2 {
+            let right = credential("al", "right");
+            assert_eq!(passwords.check(&users, right, &client).await, Verdict::Right);
+        }
         for number in 0..250 {
             let wrong = credential("al", &number.to_string());
-            assert_eq!(passwords.check(&users, wrong, HERE).await, Verdict::Wrong);
+            assert_eq!(passwords.check(&users, wrong, &client).await, Verdict::Wrong);
         }
         let memory = passwords.inner.memory();
-        assert_eq!((memory.right.len(), memory.tried.len()), (1, REMEMBERED));
-        assert_eq!((memory.waiting, memory.waiting_by_address.len()), ([0, 0], 0));
+        assert_eq!((memory.right.len(), memory.wrong.len()), (1, REMEMBERED));
+        assert!(memory.computing.is_empty() && memory.waiting_by_network.is_empty());
+        assert_eq!(memory.waiting, 0);
     }
 
     #[tokio::test]
-    async fn no_address_fills_the_queue_alone_and_the_queue_has_an_end() {
+    async fn the_same_credential_is_computed_once_and_one_connection_waits_for_one() {
+        let users = users(&[("al", 4)]);
+        let (passwords, one) = (Passwords::new(), client(1));
+        let turn = nobodys_turn(&passwords).await;
+        let mut first = Box::pin(passwords.check(&users, credential("al", "right"), &one));
+        let mut again = Box::pin(passwords.check(&users, credential("al", "right"), &one));
+        assert!(first.as_mut().now_or_never().is_none() && again.as_mut().now_or_never().is_none());
+        assert_eq!(passwords.inner.memory().computing.len(), 1);
+        let other = passwords.check(&users, credential("al", "other"), &one).await;
+        assert_eq!(other, Verdict::Busy);
+        drop(turn);
+        // Who began it may go without taking it from those who joined.
+        drop(first);
+        assert_eq!(again.await, Verdict::Right);
+        assert_eq!(
+            passwords.check(&users, credential("al", "other"), &one).await,
+            Verdict::Wrong
+        );
+    }
+
+    #[tokio::test]
+    async fn no_network_fills_the_room_alone_and_the_room_has_an_end() {
         let users = users(&[("al", 4)]);
         let passwords = Passwords::new();
-        // Nobody's turn comes.
-        let _turn = Arc::clone(&passwords.inner.lanes[0].turn)
-            .acquire_owned()
-            .await
-            .unwrap();
-        let waits = async |number: u32, from: IpAddr| {
-            let check = passwords.check(&users, credential("al", &number.to_string()), from);
-            check.now_or_never().is_none()
-        };
-        for number in 0..60 {
-            assert_eq!(waits(number, HERE).await, number < 32, "{number}");
+        let turn = nobodys_turn(&passwords).await;
+        let clients: Vec<_> = (0..700).map(|number| client(1 + u8::from(number >= 400))).collect();
+        let mut waiting = Vec::new();
+        for (number, client) in clients.iter().enumerate() {
+            let mut check = Box::pin(passwords.check(&users, credential("al", &number.to_string()), client));
+            match check.as_mut().now_or_never() {
+                None => waiting.push((number, check)),
+                Some(verdict) => assert_eq!(verdict, Verdict::Busy),
+            }
         }
-        assert!(waits(0, HERE).await, "the same credential once more costs nothing");
-        for number in 100..130 {
-            let from = format!("2001:db8::{number}").parse().unwrap();
-            assert_eq!(waits(number, from).await, number < 116, "{number}");
-        }
+        let numbers: Vec<_> = waiting.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, (0..300).chain(400..500).collect::<Vec<_>>());
+        // Those who give up leave.
+        drop(waiting);
+        drop(turn);
+        assert_eq!(
+            passwords.check(&users, credential("al", "right"), &clients[0]).await,
+            Verdict::Right
+        );
+        assert_eq!(passwords.inner.memory().waiting, 0);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -326,17 +383,13 @@ mod tests {
         let hash = |user| cheap.hash(user).unwrap().0.clone();
         let dear = hash("bob").expose().replace("$04$", "$15$").parse().unwrap();
         let users = Users::new([("al".to_owned(), hash("al")), ("bob".to_owned(), dear)].into());
-        let passwords = Passwords::new();
-        let mut bob = Box::pin(passwords.check(&users, credential("bob", "wrong"), HERE));
+        let (passwords, [bobs, als]) = (Passwords::new(), [client(1), client(1)]);
+        let mut bob = Box::pin(passwords.check(&users, credential("bob", "wrong"), &bobs));
         assert!(bob.as_mut().now_or_never().is_none());
-        assert_eq!(
-            passwords.check(&users, credential("al", "right"), HERE).await,
-            Verdict::Right
-        );
-        assert_eq!(
-            passwords.check(&users, credential("al", "wrong"), HERE).await,
-            Verdict::Wrong
-        );
+        for (password, verdict) in [("right", Verdict::Right), ("wrong", Verdict::Wrong)] {
+            let al = credential("al", password);
+            assert_eq!(passwords.check(&users, al, &als).await, verdict);
+        }
         assert!(bob.as_mut().now_or_never().is_none());
     }
 }

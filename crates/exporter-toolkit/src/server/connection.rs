@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +19,11 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::{InFlightBody, Slot};
+use super::answer::AnswerBody;
+use super::connections::Slot;
 use super::guard::Guard;
+use super::metered::Metered;
+use crate::client::Client;
 
 /// A handshake and the first request must be whole after this long.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
@@ -30,7 +32,7 @@ const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// so that a scrape seldom needs a new connection.
 const NEXT_REQUEST: Duration = Duration::from_secs(150);
 
-/// A client that takes nothing for this long has gone, or wants to hold a scrape's place.
+/// A client that takes nothing for this long has gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
@@ -40,16 +42,20 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
 const MAX_HEAD: u32 = 32 * 1024;
 
-/// Bytes that wait for one slow client, each.
+/// Bytes that wait for one slow client, each; of HTTP/2, for one answer.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// HTTP/2 requests at once on one connection.
-const MAX_STREAMS: u32 = 64;
+/// HTTP/2 requests at once on one connection: as many as the probes that a Prometheus sends over it, and few enough that 400 connections
+/// full of answers that nobody takes do not fill the memory.
+const MAX_STREAMS: u32 = 16;
+
+/// Bytes of bodies that a client may send ahead: the least that HTTP/2 knows for a connection (RFC 9113, section 6.9.2). Nobody reads them.
+const WINDOW: u32 = 65_535;
 
 /// Serves a connection until its client, its slot or the stop ends it.
 pub(super) async fn serve(
     stream: TcpStream,
-    from: IpAddr,
+    client: Client,
     guard: Arc<Guard>,
     slot: Arc<Slot>,
     stop: CancellationToken,
@@ -58,18 +64,19 @@ pub(super) async fn serve(
     let evicted = slot.evicted();
     let too_slow = async {
         tokio::time::sleep_until(deadline).await;
-        never_if(slot.asked()).await;
+        never_if(slot.requests() > 0).await;
     };
     let unwanted = async {
         stop.cancelled().await;
-        never_if(slot.asked()).await;
+        never_if(slot.requests() > 0).await;
     };
     tokio::select! {
         () = evicted.cancelled() => {}
         () = too_slow => {}
+        () = slot.overdue() => tracing::debug!("a client takes its answer too slowly and is cut off"),
         () = unwanted => {}
-        result = serve_requests(stream, from, guard, Arc::clone(&slot), stop.clone()) => if let Err(error) = result {
-            tracing::debug!(%from, error, "connection ended");
+        result = serve_requests(stream, client, guard, Arc::clone(&slot), stop.clone()) => if let Err(error) = result {
+            tracing::debug!(error, "connection ended");
         }
     }
 }
@@ -82,7 +89,7 @@ async fn never_if(condition: bool) {
 
 async fn serve_requests(
     mut stream: TcpStream,
-    from: IpAddr,
+    client: Client,
     guard: Arc<Guard>,
     slot: Arc<Slot>,
     stop: CancellationToken,
@@ -96,16 +103,15 @@ async fn serve_requests(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let stream = Box::pin(stream);
+    let client = Arc::new(client);
+    let of_connection = Arc::clone(&slot);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let in_flight = slot.request();
-        let guard = Arc::clone(&guard);
+        let in_flight = of_connection.request();
+        let (guard, client) = (Arc::clone(&guard), Arc::clone(&client));
         async move {
-            // Of a request's body nothing is ever read; what the client goes on sending is dropped with the connection.
-            let response = guard.answer(request.map(Body::new), from).await;
-            Ok::<_, Infallible>(response.map(|body| InFlightBody {
-                body,
-                _in_flight: in_flight,
-            }))
+            // Of a request's body nothing is ever read, and what has come of it is let go of at once.
+            let response = guard.answer(request.map(|_| Body::empty()), &client).await;
+            Ok::<_, Infallible>(response.map(|body| AnswerBody::begin(body, in_flight)))
         }
     });
     let Some(tls) = tls else {
@@ -114,7 +120,7 @@ async fn serve_requests(
     let handshake = TlsAcceptor::from(tls).accept(stream).await;
     let stream = handshake.map_err(|error| format!("TLS handshake: {error}"))?;
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        serve_http2(stream, service, stop).await
+        serve_http2(Metered::new(stream, slot), service, stop).await
     } else {
         serve_http1(stream, service, stop).await
     }
@@ -123,7 +129,7 @@ async fn serve_requests(
 async fn serve_http1<I, S>(stream: I, service: S, stop: CancellationToken) -> Result<(), String>
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: HttpService<Incoming, ResBody = InFlightBody, Error = Infallible>,
+    S: HttpService<Incoming, ResBody = AnswerBody, Error = Infallible>,
 {
     let mut builder = http1::Builder::new();
     builder
@@ -137,8 +143,8 @@ where
 async fn serve_http2<I, S, F>(stream: I, service: S, stop: CancellationToken) -> Result<(), String>
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: HttpService<Incoming, ResBody = InFlightBody, Error = Infallible, Future = F>,
-    F: Future<Output = Result<Response<InFlightBody>, Infallible>> + Send + 'static,
+    S: HttpService<Incoming, ResBody = AnswerBody, Error = Infallible, Future = F>,
+    F: Future<Output = Result<Response<AnswerBody>, Infallible>> + Send + 'static,
 {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -146,6 +152,8 @@ where
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(WINDOW)
         .max_header_list_size(MAX_HEAD)
         .max_send_buf_size(SEND_BUFFER);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -178,7 +186,8 @@ async fn reject_plain_http(stream: &mut TcpStream) -> io::Result<()> {
     let mut request = [0; 4096];
     // Read, so that closing does not look like a broken connection and lose the answer.
     let _ = stream.read(&mut request).await?;
-    let answer = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+    let answer = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                  Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n\
                   This is an HTTPS server, and that was an HTTP request.\n";
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await

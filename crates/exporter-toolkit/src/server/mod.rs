@@ -3,11 +3,16 @@
 //!
 //! axum's own has no bound on connections, no timeout for handshakes, for silent clients or for clients that do not read, and no TLS.
 
+mod answer;
 mod auth;
 mod connection;
 mod connections;
+mod cross_site;
 mod guard;
+mod hosts;
+mod line;
 mod listen;
+mod metered;
 pub mod shutdown;
 pub mod systemd;
 
@@ -22,7 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::connections::Connections;
 pub use self::guard::Guard;
+pub use self::hosts::{AllowedHosts, HostPattern};
 pub use self::listen::{ListenAddress, ListenError, listen};
+use crate::client::Client;
 
 /// After an error of the system, such as too many open files, accepting pauses for this long: so that a connection that is sent away is
 /// gone, one that has just come in has asked, and a crowd is through before a scrape's patience is over.
@@ -62,8 +69,8 @@ impl Server {
                 accepted = listener.accept() => accepted,
                 Some(_) = tasks.join_next() => continue,
             };
-            let (stream, from) = match accepted {
-                Ok((stream, from)) => (stream, from.ip()),
+            let (stream, client) = match accepted {
+                Ok((stream, from)) => (stream, Client::from(from.ip())),
                 Err(error) if is_about_one_connection(&error) => continue,
                 Err(error) => {
                     if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
@@ -78,10 +85,11 @@ impl Server {
             };
             let slot = tokio::select! {
                 () = stop.cancelled() => break,
-                slot = self.connections.acquire() => slot,
+                slot = self.connections.acquire(client.network()) => slot,
             };
+            let Some(slot) = slot else { continue };
             let guard = Arc::clone(&self.guard);
-            tasks.spawn(connection::serve(stream, from, guard, Arc::new(slot), stop.clone()));
+            tasks.spawn(connection::serve(stream, client, guard, Arc::new(slot), stop.clone()));
         }
         drop(listener);
         while tasks.join_next().await.is_some() {}

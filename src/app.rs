@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use exporter_toolkit::clock::SharedClock;
 use exporter_toolkit::exposition::MetricsHandler;
-use exporter_toolkit::server::{Guard, Server, shutdown, systemd};
+use exporter_toolkit::server::{AllowedHosts, Guard, Server, shutdown, systemd};
 use exporter_toolkit::web_config::LiveWebConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -36,6 +36,8 @@ pub struct WebOptions {
     pub telemetry_path: TelemetryPath,
     /// Scrapes served at once; 0 means no limit.
     pub max_requests: usize,
+    /// Names by which people may ask for pages.
+    pub allowed_hosts: AllowedHosts,
     /// Where people reach this exporter; `None` means the host's name and `port`.
     pub external_url: Option<Url>,
     /// The first port that is listened on.
@@ -135,7 +137,10 @@ impl App {
             site,
         };
         let pages = pages.into_router(&options.telemetry_path);
-        let server = Server::new(Guard::new(pages, Arc::new(live)));
+        // What Prometheus, orchestrators and health checks ask for, by whatever name they know; it reveals nothing beyond numbers.
+        let public = [options.telemetry_path.as_str(), "/-/healthy", "/-/ready"].map(str::to_owned);
+        let guard = Guard::new(pages, Arc::new(live)).only_as(options.allowed_hosts.clone(), public);
+        let server = Server::new(guard);
         activity.reached_at(&external_url(
             options.external_url.as_ref(),
             options.port,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use exporter_toolkit::clock::{SharedClock, SystemClock};
-use exporter_toolkit::server::{listen, shutdown, systemd};
+use exporter_toolkit::server::{AllowedHosts, HostPattern, listen, shutdown, systemd};
 use exporter_toolkit::web_config;
 use laaffic_exporter::app::{App, AppError, Reloads, WebOptions};
 use laaffic_exporter::cli::{
@@ -17,6 +17,7 @@ use laaffic_exporter::cli::{
 use laaffic_exporter::commands::healthcheck::healthcheck;
 use laaffic_exporter::commands::{check::check_live, demo::demo, query::query, raw::query_raw, simulate::simulate};
 use laaffic_exporter::config::HttpConfig;
+use laaffic_exporter::pages::links::own_name;
 use laaffic_exporter::reload::ConfigFile;
 use laaffic_exporter::{build_info, config, logging};
 use tokio::net::TcpListener;
@@ -188,11 +189,23 @@ fn options(arguments: &ServeArgs, listeners: &[TcpListener]) -> Result<WebOption
     Ok(WebOptions {
         telemetry_path: arguments.telemetry_path.clone(),
         max_requests: arguments.max_requests,
+        allowed_hosts: allowed_hosts(arguments),
         external_url: arguments.external_url.clone(),
         port: first.map_or(0, |address| address.port()),
         grafana_url: arguments.grafana_url.clone(),
         config_file: arguments.web_config.file.clone(),
     })
+}
+
+/// The names by which people may ask for pages: those they were told of, and this host's own.
+fn allowed_hosts(arguments: &ServeArgs) -> AllowedHosts {
+    let own = own_name();
+    // A resolver's search list completes the short name, and nobody else has one without dots.
+    let short = own.split('.').next().unwrap_or_default();
+    let listened_on = arguments.listen.addresses.iter().filter_map(|address| address.host());
+    let own = listened_on.chain([own.as_str(), short]).map(HostPattern::name);
+    let names = arguments.allowed_hosts.iter().cloned().chain(own);
+    AllowedHosts::new(names, arguments.external_url.as_ref())
 }
 
 fn listeners(arguments: &ServeArgs) -> Result<Vec<TcpListener>> {

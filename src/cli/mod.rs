@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use exporter_toolkit::server::ListenAddress;
+use exporter_toolkit::server::{HostPattern, ListenAddress};
 use url::Url;
 
 pub use self::usage::{Refusal, parse};
@@ -58,6 +58,7 @@ impl Cli {
 
 /// What to do instead of exporting.
 #[derive(Debug, Clone, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Command {
     /// Run the exporter together with a simulated vendor: 32 flows in 4 accounts, no configuration needed.
     Demo(DemoArgs),
@@ -158,6 +159,17 @@ pub struct ServeArgs {
         allow_negative_numbers = true
     )]
     pub max_requests: usize,
+
+    /// Names by which the pages may be asked for, besides this host's, localhost and that of --web.external-url; a name, .example.org for
+    /// all below it too, or * for any. Repeatable.
+    #[arg(
+        long = "web.allowed-hosts",
+        env = "LAAFFIC_EXPORTER_WEB_ALLOWED_HOSTS",
+        value_name = "HOST",
+        value_delimiter = ',',
+        value_parser = value::host
+    )]
+    pub allowed_hosts: Vec<HostPattern>,
 
     /// URL at which people reach this exporter, where it is not the host's name and port.
     #[arg(

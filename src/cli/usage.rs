@@ -308,7 +308,7 @@ mod tests {
             (
                 "demo",
                 "--seed --web.listen-address --web.systemd-socket --web.telemetry-path --web.config.file --web.max-requests \
-                 --web.external-url --grafana.url --log.level --log.format --help",
+                 --web.allowed-hosts --web.external-url --grafana.url --log.level --log.format --help",
             ),
             ("simulate", "--address --seed --log.level --log.format --help"),
             (

@@ -4,7 +4,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 use std::time::Duration;
 
-use exporter_toolkit::server::ListenAddress;
+use exporter_toolkit::server::{HostPattern, ListenAddress};
 use url::Url;
 
 use crate::config::parse_duration;
@@ -31,6 +31,11 @@ pub(super) fn whole_number<N: FromStr<Err = ParseIntError>>(text: &str) -> Resul
 pub(super) fn address(text: &str) -> Result<ListenAddress, &'static str> {
     let refusal = "is not an address to listen on; write it like :10871, 127.0.0.1:10871 or [::1]:10871";
     text.parse().map_err(|_| refusal)
+}
+
+/// A name that pages may be asked for by.
+pub(super) fn host(text: &str) -> Result<HostPattern, &'static str> {
+    text.parse()
 }
 
 /// The number of a flow.

@@ -8,13 +8,17 @@ use url::Url;
 pub fn external_url(given: Option<&Url>, port: u16, tls: bool) -> String {
     let url = given.map_or_else(
         || {
-            let host = gethostname::gethostname();
             let scheme = if tls { "https" } else { "http" };
-            format!("{scheme}://{}:{port}/", host.to_string_lossy())
+            format!("{scheme}://{}:{port}/", own_name())
         },
         Url::to_string,
     );
     format!("{}/", url.trim_end_matches('/'))
+}
+
+/// This host's name, as it says itself.
+pub fn own_name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 /// A flow's page, relative to the root.

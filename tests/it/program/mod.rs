@@ -1,6 +1,7 @@
 //! The program from outside: arguments, exit codes, errors, signals, logs, and what it does with bad requests.
 
 mod commands;
+mod hosts;
 mod log;
 mod raw;
 mod requests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exporter_toolkit::clock::{SharedClock, SystemClock};
+use exporter_toolkit::server::AllowedHosts;
 use exporter_toolkit::web_config::{LiveWebConfig, PasswordHash};
 use laaffic_exporter::api::{Client, Credentials, Network};
 use laaffic_exporter::app::{App, Reloads, WebOptions};
@@ -74,6 +75,7 @@ async fn no_type_prints_the_secret_it_holds() {
     let options = WebOptions {
         telemetry_path: "/metrics".parse().unwrap(),
         max_requests: 1,
+        allowed_hosts: AllowedHosts::default(),
         external_url: None,
         port: 0,
         grafana_url: None,

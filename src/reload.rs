@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporter_toolkit::exposure;
 use exporter_toolkit::logging::{Throttle, Throttled};
 use exporter_toolkit::server::systemd;
 use exporter_toolkit::watched::Digest;
@@ -32,8 +33,15 @@ pub struct ConfigFile {
     path: PathBuf,
     /// Of the content that was tried last, refused or not: a content is tried once.
     tried: Option<Digest>,
-    /// The warnings that were written last, and when.
-    warned: Option<(Vec<String>, Instant)>,
+    /// What was warned of last, and when.
+    warned: Option<(Warnings, Instant)>,
+}
+
+/// What a configuration is warned of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Warnings {
+    problems: Vec<String>,
+    open_files: Vec<PathBuf>,
 }
 
 /// Why a configuration was refused.
@@ -84,18 +92,21 @@ impl ConfigFile {
             .warnings
             .iter()
             .map(|warning| warning.told_of(&self.path).to_string());
-        let problems: Vec<_> = problems.collect();
+        let warnings = Warnings {
+            problems: problems.collect(),
+            open_files: config::open_files(config, &self.path),
+        };
         if let Some((told, at)) = &self.warned
-            && *told == problems
+            && *told == warnings
             && now < *at + WARN_EVERY
         {
             return;
         }
-        for problem in &problems {
+        for problem in &warnings.problems {
             tracing::warn!(problem, "the configuration can be used, but is hardly meant so");
         }
-        self.warned = Some((problems, now));
-        config::warn_of_open_files(config, &self.path);
+        warnings.open_files.iter().for_each(|file| exposure::warn(file));
+        self.warned = Some((warnings, now));
     }
 
     /// Whether the file's content is not the one that was tried last. A file that cannot be read is none: it may be in the middle of

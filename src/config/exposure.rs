@@ -1,21 +1,22 @@
 //! The files with a secret of a configuration, which should not be for everyone.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use exporter_toolkit::exposure::warn_if_open;
+use exporter_toolkit::exposure::is_open;
 use url::Url;
 
 use super::checked::Config;
 use super::schema::{Account, HttpClient};
 
-/// Warns of each file with a secret of this configuration, `file` itself included, that every user of the host may read. Several accounts
-/// may share a file, which is told once.
-pub fn warn_of_open_files(config: &Config, file: &Path) {
+/// The files with a secret of this configuration, `file` itself included, that every user of the host may read. Several accounts may share
+/// a file, which is there once.
+pub fn open_files(config: &Config, file: &Path) -> Vec<PathBuf> {
     let accounts = || config.accounts.iter().map(|account| &account.settings);
     let own = accounts().any(is_secret_inline).then_some(file);
     let files: BTreeSet<_> = accounts().flat_map(secret_files).chain(own).collect();
-    files.into_iter().for_each(warn_if_open);
+    let open = files.into_iter().filter(|file| is_open(file));
+    open.map(Path::to_owned).collect()
 }
 
 fn secret_files(account: &Account) -> impl Iterator<Item = &Path> {

@@ -23,7 +23,7 @@ pub use exporter_toolkit::secret_reader::SecretReader;
 pub use exporter_toolkit::yaml::{LoadError, Position, Problem};
 
 pub use self::checked::{Account, Config};
-pub use self::exposure::warn_of_open_files;
+pub use self::exposure::open_files;
 pub use self::load::{load, parse, read};
 pub use self::schema::HttpClient;
 pub use self::show::show;

@@ -3,12 +3,22 @@
 use std::fs::Metadata;
 use std::path::Path;
 
-/// Warns of a file with a secret, if every user of the host may read it. One that is gone by now is told where it is used.
+/// Warns of a file with a secret, if it [`is_open`].
 pub fn warn_if_open(path: &Path) {
-    if std::fs::metadata(path).is_ok_and(|metadata| readable_by_everyone(path, &metadata)) {
-        let path = path.display();
-        tracing::warn!(%path, "every user of this host may read this file, which holds a secret; take that right away: chmod o-r");
+    if is_open(path) {
+        warn(path);
     }
+}
+
+/// Whether every user of the host may read a file. One that is gone by now is told where it is used.
+pub fn is_open(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| readable_by_everyone(path, &metadata))
+}
+
+/// Warns of a file with a secret that [`is_open`].
+pub fn warn(path: &Path) {
+    let path = path.display();
+    tracing::warn!(%path, "every user of this host may read this file, which holds a secret; take that right away: chmod o-r");
 }
 
 /// Whether any user of the host may read the file. A folder on the way that is closed to others protects what is in it.

@@ -7,6 +7,7 @@ mod line;
 mod tests;
 mod throttle;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io::{Write, stderr};
@@ -51,13 +52,13 @@ pub fn init(level: Level, format: Format, own: &[&str], clock: SharedClock) -> R
         .with(LogLayer::new(format, clock, stderr()).with_filter(filter))
         .try_init()
         .map_err(|_| AlreadyStarted)?;
-    let bugs = Mutex::new(Throttle::default());
+    let bugs = Mutex::new(BTreeMap::<_, Throttle<Bug>>::new());
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        // One that comes back at every turn must not fill the disk.
-        let line = bugs.lock().unwrap_or_else(PoisonError::into_inner).tell(Bug(place));
-        if let Some(line) = line {
-            let (Bug(place), more) = (&line.event, line.more());
+        // One that comes back at every turn must not fill the disk; there are only so many places.
+        let mut bugs = bugs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = bugs.entry(place.clone()).or_default().tell(Bug) {
+            let more = line.more();
             // The payload is left out: nobody can say what it quotes.
             tracing::error!(place, more, "a bug in this program; please report it");
         }
@@ -65,8 +66,8 @@ pub fn init(level: Level, format: Format, own: &[&str], clock: SharedClock) -> R
     Ok(())
 }
 
-/// A panic, and its place in the source.
-struct Bug(String);
+/// A panic.
+struct Bug;
 
 /// Writes each event as one line.
 #[derive(Debug)]

@@ -43,17 +43,23 @@ impl Folder {
 
     /// Puts a file there as a careful tool does it: the path never shows half of it.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let new = self.file("new");
-        fs::write(&new, content).unwrap();
-        self.set_mode("new", 0o600);
-        fs::rename(new, self.file(name)).unwrap();
-        self.file(name)
+        let path = self.file(name);
+        replace(&path, content);
+        path
     }
 
     /// Changes who may do what with a file; with `.` as its name, with the folder.
     pub fn set_mode(&self, name: &str, mode: u32) {
         fs::set_permissions(self.file(name), Permissions::from_mode(mode)).unwrap();
     }
+}
+
+/// The same for whoever only knows the file's path.
+pub fn replace(path: &Path, content: impl AsRef<[u8]>) {
+    let new = path.with_file_name("new");
+    fs::write(&new, content).unwrap();
+    fs::set_permissions(&new, Permissions::from_mode(0o600)).unwrap();
+    fs::rename(new, path).unwrap();
 }
 
 impl Default for Folder {

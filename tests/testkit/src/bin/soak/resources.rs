@@ -69,7 +69,7 @@ impl Resources {
         let end = self.samples.last().map_or(Duration::ZERO, |sample| sample.at);
         let half: Vec<_> = self.samples.iter().filter(|sample| sample.at * 2 >= end).collect();
         let windows = half.chunk_by(|one, other| window(one) == window(other));
-        windows.map(|window| mean(window)).collect()
+        windows.map(mean).collect()
     }
 }
 

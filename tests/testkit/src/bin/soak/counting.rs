@@ -1,12 +1,16 @@
 //! Requests as both sides counted them, once nothing is under way.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use testkit::wait::wait_for;
 use testkit::world::Samples;
 
 use crate::scene::{ACCOUNTS, Scene};
 use crate::{reloads, weather};
+
+/// Longer than the scene's `request_timeout`, so that a request under way shows.
+const REST: Duration = Duration::from_secs(6);
 
 /// Requests of each account: what the exporter counted, and what the vendor saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,8 +24,8 @@ pub(crate) struct Sides {
 }
 
 impl Requests {
-    /// Ends all trouble and all polling, and counts when both sides have come to rest: the vendor has nothing in flight, and between two
-    /// scrapes, half a request's time apart, neither count moves.
+    /// Ends all trouble and all polling, and counts when both sides have come to rest: the vendor has nothing in flight, and neither count
+    /// has moved for as long as a request may take.
     pub(crate) async fn when_at_rest(scene: &Scene) -> Self {
         weather::clear(scene.simulator.vendor());
         reloads::end_polling(&scene.files()).await;
@@ -59,9 +63,6 @@ impl Requests {
         self.0.values().all(|account| account.counted == account.seen)
     }
 }
-
-/// Longer than a request of the scene may take, so that one under way shows.
-const REST: std::time::Duration = std::time::Duration::from_secs(6);
 
 fn counted(samples: &Samples, account: &str) -> u64 {
     let label = format!("{{account=\"{account}\",");

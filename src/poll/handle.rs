@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use exporter_toolkit::watched::Digest;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use super::condition::Pause;
 use super::probes::{Asked, Share};
 use crate::api::{Client, Connection, Credentials, Error};
-use crate::config::Secret;
 use crate::model::{AccountName, FailureReason, FlowReport};
 use crate::store::FlowRecord;
 
@@ -26,6 +26,13 @@ pub(super) struct Settings {
     pub(super) rate_limit: f64,
     pub(super) max_concurrent_requests: usize,
     pub(super) terminal_poll_interval: Duration,
+}
+
+impl Settings {
+    /// Stands for the key in force.
+    pub(super) fn api_key(&self) -> Digest {
+        Digest::of(self.credentials.current().api_key.expose().as_bytes())
+    }
 }
 
 /// A new configuration for an account that goes on.
@@ -110,8 +117,8 @@ impl From<FailureReason> for ProbeFailure {
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     pub(super) messages: mpsc::UnboundedSender<Message>,
-    /// Whose account it is, as of the last configuration.
-    pub(super) api_key: Secret,
+    /// Of the key as of the last configuration, to tell whether another one has the same. The key itself is not kept: it may be rotated.
+    pub(super) api_key: Digest,
     pub(super) stop: CancellationToken,
     /// Cancelled when it has ended.
     pub(super) ended: CancellationToken,

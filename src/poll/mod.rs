@@ -173,7 +173,7 @@ impl Poller {
                 continue;
             };
             // A key that is written elsewhere from now on is the same key.
-            let has_same_key = |handle: &Handle| handle.api_key == settings.credentials.current().api_key;
+            let has_same_key = |handle: &Handle| handle.api_key == settings.api_key();
             let is_same = account.base_url == before.base_url
                 && (account.api_key == before.api_key || handles.get(&account.name).is_some_and(has_same_key));
             if !is_same && let Some(handle) = handles.remove(&account.name) {
@@ -208,7 +208,7 @@ impl Poller {
             let handle = match before.remove(&name) {
                 Some(mut handle) => {
                     let gone = gone.remove(&name).unwrap_or_default();
-                    handle.api_key = settings.credentials.current().api_key.clone();
+                    handle.api_key = settings.api_key();
                     let update = Message::Update(Box::new(Update { settings, gone }));
                     // A receiver that is gone ends the whole poller at its next turn.
                     let _ = handle.messages.send(update);
@@ -228,7 +228,7 @@ impl Poller {
     fn begin(&mut self, settings: Settings) -> Handle {
         let stop = self.stop.child_token();
         let (messages, receiver) = mpsc::unbounded_channel();
-        let api_key = settings.credentials.current().api_key.clone();
+        let api_key = settings.api_key();
         let (store, activity) = (Arc::clone(&self.store), Arc::clone(&self.activity));
         let task = AccountTask::new(settings, store, activity, Arc::clone(&self.clock));
         let (stopped, ended) = (stop.clone(), CancellationToken::new());

@@ -72,3 +72,34 @@ fn counted(samples: &Samples, account: &str) -> u64 {
         .map(|(_, count)| count as u64)
         .sum()
 }
+
+/// The requests of all accounts by how they ended, as the exporter counted them: where to look when the two sides differ.
+pub(crate) fn outcomes(samples: &Samples) -> BTreeMap<String, u64> {
+    let mut outcomes = BTreeMap::new();
+    for (series, count) in samples.of("laaffic_api_requests_total") {
+        let (_, outcome) = series.split_once("outcome=\"").unwrap();
+        *outcomes.entry(outcome.trim_end_matches("\"}").to_owned()).or_default() += count as u64;
+    }
+    outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_told_apart_by_account_and_by_outcome() {
+        let samples = Samples::of_text(
+            "laaffic_api_requests_total{account=\"first\",endpoint=\"query_detail\",outcome=\"other\"} 2\n\
+             laaffic_api_requests_total{account=\"first\",endpoint=\"query_detail\",outcome=\"success\"} 3\n\
+             laaffic_api_requests_total{account=\"second\",endpoint=\"query_detail\",outcome=\"success\"} 4\n\
+             laaffic_api_retries_total{account=\"first\",endpoint=\"query_detail\"} 9\n",
+        );
+        assert_eq!(
+            ["first", "second", "third"].map(|account| counted(&samples, account)),
+            [5, 4, 0]
+        );
+        let expected = [("other".to_owned(), 2), ("success".to_owned(), 7)];
+        assert_eq!(outcomes(&samples), expected.into());
+    }
+}

@@ -99,16 +99,17 @@ async fn soak(minutes: u32, binary: &str) -> Findings {
 
     let requests = Requests::when_at_rest(&scene).await;
     resources.look_at_rest();
-    let poll_panics = scene.exporter.samples().await.get("laaffic_exporter_poll_panics_total");
+    let samples = scene.exporter.samples().await;
     let vendor = scene.simulator.vendor().counts();
     let ended = scene.exporter.process.stopped().await;
     Findings {
         minutes,
         requests,
+        outcomes: counting::outcomes(&samples),
         vendor,
         scrapes,
         resources,
-        poll_panics: poll_panics.unwrap() as u64,
+        poll_panics: samples.get("laaffic_exporter_poll_panics_total").unwrap() as u64,
         panics_logged: ended.stderr.matches("panicked").count(),
         log_bytes: ended.stderr.len(),
         log_lines: ended.stderr.lines().count(),

@@ -1,6 +1,6 @@
 //! What a soak has found, and which bars it breaks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ const LONG: u32 = 30;
 pub(crate) struct Findings {
     pub(crate) minutes: u32,
     pub(crate) requests: Requests,
+    /// Of those that the exporter counted, how many ended how.
+    pub(crate) outcomes: BTreeMap<String, u64>,
     /// What the vendor did.
     pub(crate) vendor: Counts,
     pub(crate) scrapes: Scrapes,
@@ -82,6 +84,12 @@ impl Findings {
         row("requests seen by the vendor", requests.seen.to_string());
         let identical = if self.requests.are_identical() { "yes" } else { "no" };
         row("the same in every account", identical.to_owned());
+        let outcomes = self
+            .outcomes
+            .iter()
+            .map(|(outcome, count)| format!("{outcome} {count}"));
+        row("as counted, by outcome", outcomes.collect::<Vec<_>>().join(", "));
+        row("as seen, left before the answer", self.vendor.abandoned.to_string());
         let all: BTreeSet<_> = Fault::all().iter().map(Fault::name).collect();
         let never: Vec<_> = all
             .iter()
@@ -189,6 +197,7 @@ mod tests {
         Findings {
             minutes: 30,
             requests: Requests([("first".to_owned(), sides), ("second".to_owned(), sides)].into()),
+            outcomes: [("success".to_owned(), 18)].into(),
             vendor: Counts::default(),
             scrapes: Scrapes {
                 durations: vec![Duration::from_millis(20)],
@@ -250,6 +259,7 @@ mod tests {
         for row in [
             "| requests counted by the exporter | 18 |",
             "| requests seen by the vendor | 18 |",
+            "| as counted, by outcome | success 18 |",
             "| faults that struck | 1 of ",
             "never_answers",
             "| scrape p99, ms | 20.0 |",

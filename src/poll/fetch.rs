@@ -22,6 +22,9 @@ use crate::model::{ApiCode, Endpoint, FlowReport, KeyId, Outcome};
 /// Retries a fetch may take, over all its pages.
 const MAX_RETRIES: usize = 2;
 
+/// With less than this left a request is not sent: it might be given up before it has left the process, and would be counted all the same.
+const ENOUGH_TO_SEND: Duration = Duration::from_millis(100);
+
 /// The first retry waits up to this long, the second up to twice as long ("full jitter").
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 
@@ -285,6 +288,9 @@ impl Fetch<'_> {
         } else {
             Duration::MAX
         };
+        if left < ENOUGH_TO_SEND {
+            return Err(Error::NotSent);
+        }
         request.progress.sends();
         let credentials = &session.credentials;
         let asked = session

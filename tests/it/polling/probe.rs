@@ -56,6 +56,27 @@ async fn a_flow_that_is_not_configured_is_shown_as_if_it_were() {
     assert!(world.scrape().requests("success") > 0.0);
 }
 
+/// It might be given up before it has left the process, and is counted all the same.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_asked_again_at_the_last_moment() {
+    const PATIENCE: Duration = Duration::from_millis(250);
+    let world = world(1000.0).await;
+    everywhere(&world, FaultPlan::always(code(-18)));
+    let mut again = 0;
+    for _ in 0..300 {
+        let before = world.arrivals("main", 15).len();
+        let probed = world.prober.probe("main", KeyId::new(15).unwrap(), PATIENCE).await;
+        assert!(probed.unwrap().result.is_err());
+        let arrivals = world.arrivals("main", 15).split_off(before);
+        let last = *arrivals.last().unwrap() - arrivals[0];
+        assert!(last <= PATIENCE - Duration::from_millis(100), "{last:?}");
+        again += arrivals.len() - 1;
+        // The next one is to have a fetch of its own.
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    within("retries", again, 50..);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_configured_flow_keeps_what_the_exporter_saw_of_it() {
     let world = world(1000.0).await;

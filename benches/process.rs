@@ -16,6 +16,7 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use procfs::process::Process;
 use support::{Exporter, Pace, binary, cpu, median, runtime, upstream};
 use tokio::time::Instant;
@@ -91,6 +92,48 @@ async fn memory() {
     }
 }
 
+/// What stays resident of what many ask for: after reloads, pages, and scrapes at once, each a while later.
+async fn afterwards() {
+    println!(
+        "\n| flows | idle MB | after 20 reloads | and 20 pages | and 40 scrapes at once | ÷ idle | aimed at | at most MB |"
+    );
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for flows in SIZES {
+        let simulator = upstream(flows).await;
+        let url = simulator.url();
+        let exporter = Exporter::start(&url, flows, SLOW);
+        exporter.ready().await;
+        let process = exporter.process();
+        let mut stages = vec![resident_later(&process).await];
+        forget_peak(&process);
+        for reload in 0..20 {
+            exporter.reload(&url, flows, SLOW, &format!("team-{reload}")).await;
+        }
+        stages.push(resident_later(&process).await);
+        for _ in 0..20 {
+            exporter.page("/").await;
+        }
+        stages.push(resident_later(&process).await);
+        let variants = VARIANTS.iter().cycle().take(40);
+        join_all(variants.map(|(_, accept, encoding)| exporter.scrape(accept, encoding))).await;
+        stages.push(resident_later(&process).await);
+        print!("| {flows}");
+        stages.iter().for_each(|stage| print!(" | {:.1}", stage / 1e6));
+        let last = stages[stages.len() - 1];
+        println!(
+            " | {:.2} | ≤ 1.25 | {:.1} |",
+            last / stages[0],
+            resident(&process).1 / 1e6
+        );
+    }
+}
+
+/// Resident bytes once what was freed has had the time to be given back.
+async fn resident_later(process: &Process) -> f64 {
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    resident(process).0
+}
+
 struct Cost {
     cpu: f64,
     elapsed: f64,
@@ -156,6 +199,7 @@ fn main() {
         runtime().block_on(async {
             start().await;
             memory().await;
+            afterwards().await;
         });
     }
 }

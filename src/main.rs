@@ -1,6 +1,5 @@
 //! The `laaffic-exporter` program: arguments, logging, exit codes. Everything else is the library's.
 
-use std::alloc::System;
 use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,13 +19,16 @@ use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::pages::links::own_name;
 use laaffic_exporter::reload::ConfigFile;
 use laaffic_exporter::{build_info, config, logging};
+use tikv_jemallocator::Jemalloc;
 use tokio::net::TcpListener;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed: key and secret pass through buffers that are not ours (the YAML parser's, the HTTP client's), and a core dump, or
 /// the host's swap, is to show none that is not in use. What that costs is in docs/performance.md.
+///
+/// Beneath is jemalloc: what reloads, pages and scrapes took goes back to the host, which the C library's allocator keeps.
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+static ALLOCATOR: ZeroAlloc<Jemalloc> = ZeroAlloc(Jemalloc);
 
 /// Exit code for bad usage.
 const USAGE: u8 = 2;

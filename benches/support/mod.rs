@@ -53,7 +53,7 @@ pub struct Pace {
 #[derive(Debug)]
 pub struct Exporter {
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     pub address: String,
     pub client: reqwest::Client,
 }
@@ -63,12 +63,13 @@ impl Exporter {
     pub fn start(base_url: &str, flows: u64, pace: Pace) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yaml");
-        std::fs::write(&config, configuration(base_url, flows, pace)).unwrap();
+        std::fs::write(&config, configuration(base_url, flows, pace, "collections")).unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
         let child = Command::new(binary())
             .arg("--log.level=error")
+            .arg("--web.enable-lifecycle")
             .arg(format!("--web.listen-address={address}"))
             .arg(format!("--config.file={}", config.display()))
             .stdin(Stdio::null())
@@ -76,7 +77,7 @@ impl Exporter {
             .unwrap();
         Self {
             child,
-            _folder: folder,
+            folder,
             address,
             // Compressed answers are to be read as they come.
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -108,6 +109,23 @@ impl Exporter {
         Some((bytes, begin.elapsed()))
     }
 
+    /// Loads a configuration again that is the one of the start, but for the label of every third flow.
+    #[allow(dead_code, reason = "one of the benchmarks asks for it")]
+    pub async fn reload(&self, base_url: &str, flows: u64, pace: Pace, team: &str) {
+        let config = self.folder.path().join("config.yaml");
+        std::fs::write(config, configuration(base_url, flows, pace, team)).unwrap();
+        let request = self.client.post(format!("http://{}/-/reload", self.address));
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// A whole answer of the status page or its like; how many bytes came.
+    #[allow(dead_code, reason = "one of the benchmarks asks for it")]
+    pub async fn page(&self, path: &str) -> usize {
+        let request = self.client.get(format!("http://{}{path}", self.address));
+        let answer = request.send().await.unwrap().error_for_status().unwrap();
+        answer.bytes().await.unwrap().len()
+    }
+
     pub fn process(&self) -> Process {
         Process::new(self.child.id().cast_signed()).unwrap()
     }
@@ -126,8 +144,8 @@ pub fn binary() -> PathBuf {
     named.map_or_else(|| env!("CARGO_BIN_EXE_laaffic-exporter").into(), PathBuf::from)
 }
 
-/// A configuration of plain flows: a key, a name, a label.
-fn configuration(base_url: &str, flows: u64, pace: Pace) -> String {
+/// A configuration of plain flows: a key, a name, a label. Every third flow is this team's.
+fn configuration(base_url: &str, flows: u64, pace: Pace, team: &str) -> String {
     use std::fmt::Write as _;
     let Pace { interval, .. } = pace;
     let rate = pace.rate / ACCOUNTS as f64;
@@ -141,7 +159,7 @@ fn configuration(base_url: &str, flows: u64, pace: Pace) -> String {
         )
         .unwrap();
         for key_id in 1..=flows / ACCOUNTS {
-            let team = ["collections", "sales", "care"][key_id as usize % 3];
+            let team = [team, "sales", "care"][key_id as usize % 3];
             write!(
                 text,
                 "      - key_id: {key_id}\n        name: overdue-reminder-{key_id}\n        labels:\n          team: {team}\n"

@@ -99,13 +99,12 @@ impl AccountFlows {
         self.state = before.state.clone();
         for flow in &mut self.flows {
             if let Some(known) = before.flow(flow.info.key_id) {
-                *flow = if known.info == flow.info {
-                    Arc::clone(known)
-                } else {
-                    Arc::new(FlowRecord {
-                        info: Arc::clone(&flow.info),
-                        ..FlowRecord::clone(known)
-                    })
+                // What did not change is taken anew as well: of the old configuration nothing stays, so that all its memory comes back, and
+                // not only what lies between that of unchanged flows.
+                let record = Arc::make_mut(flow);
+                *record = FlowRecord {
+                    info: Arc::clone(&record.info),
+                    ..FlowRecord::clone(known)
                 };
             }
         }

@@ -4,8 +4,8 @@
 //! [`FlowRecord`] and swaps it in; a snapshot is one consistent state that no later poll changes.
 //!
 //! Taking a snapshot is a reference count per account, whatever the number of flows, so a scrape starts at once. The price is
-//! paid by the first poll after it: that one copies the account's list of pointers (8 bytes a flow), since the snapshot still
-//! holds the old list.
+//! paid by the first poll after it: that one copies the account's list of pointers (8 bytes a flow) and counts up each record, since
+//! the snapshot still holds the old list.
 
 mod account;
 mod record;
@@ -288,6 +288,14 @@ mod tests {
     fn a_record_takes_no_more_memory_than_it_did() {
         // Four cache lines: every flow has one (docs/performance.md).
         assert!(size_of::<FlowRecord>() <= 256);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_keeps_no_memory_of_the_configuration_before() {
+        let store = store();
+        let before = Arc::downgrade(&flow(&store, 12).info);
+        store.apply(POLICY, vec![("main".into(), vec![info(7), info(12)])], &[]);
+        assert!(before.upgrade().is_none());
     }
 
     #[tokio::test(start_paused = true)]

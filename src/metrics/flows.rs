@@ -6,7 +6,6 @@
 //! All samples of a flow come from the one record that the snapshot holds, however long the answer takes to send.
 
 use std::hint::black_box;
-use std::ops::Range;
 use std::sync::Arc;
 
 use exporter_toolkit::clock::unix_seconds;
@@ -14,6 +13,7 @@ use exporter_toolkit::exposition::Format;
 use exporter_toolkit::exposition::text::{put_float, put_header, put_integer, put_label_value};
 
 use super::catalogue::{self, Family};
+use super::rows::Rows;
 use crate::model::{CountByStatus, Nodes, RecallType, Status};
 use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
 
@@ -21,7 +21,7 @@ use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
 #[derive(Clone, Copy)]
 enum Source {
     /// Writes one flow's samples, or nothing.
-    Flow(fn(&Place<'_>, &FlowRecord, &mut Vec<u8>)),
+    Flow(fn(&mut Place<'_>, &FlowRecord, &mut Vec<u8>)),
     /// Writes one account's samples, or nothing.
     Account(fn(&Place<'_>, &mut Vec<u8>)),
 }
@@ -59,7 +59,7 @@ static OF_ACCOUNTS: [(Family, Source); 6] = [
 pub struct FlowWriter {
     snapshot: Snapshot,
     format: Format,
-    words: Words,
+    rows: Rows,
     /// Whether the families of accounts are wanted too.
     accounts_too: bool,
     /// The next sample: which family, of which account, of which flow.
@@ -87,7 +87,7 @@ impl FlowWriter {
             snapshot,
             format,
             accounts_too: false,
-            words: Words::new(),
+            rows: Rows::default(),
             family: 0,
             account: 0,
             flow: 0,
@@ -111,6 +111,7 @@ impl FlowWriter {
                 continue;
             };
             if self.flow == 0 {
+                self.rows.clear();
                 self.head.clear();
                 self.head.extend_from_slice(family.name.as_bytes());
                 self.head.extend_from_slice(family.kind.sample_suffix().as_bytes());
@@ -121,11 +122,11 @@ impl FlowWriter {
                     Source::Account(_) => b"\"",
                 });
             }
-            let place = Place {
+            let mut place = Place {
                 snapshot: &self.snapshot,
                 account,
                 head: &self.head,
-                words: &self.words,
+                rows: &mut self.rows,
             };
             match source {
                 Source::Flow(put) => {
@@ -138,7 +139,7 @@ impl FlowWriter {
                             return true;
                         }
                         let start = out.len();
-                        put(&place, flow, out);
+                        put(&mut place, flow, out);
                         begin(&mut self.begun, out, start, self.format, family);
                         self.flow += 1;
                     }
@@ -192,22 +193,12 @@ fn begin(begun: &mut bool, out: &mut Vec<u8>, start: usize, format: Format, fami
     }
 }
 
-/// `,status="…"} ` for each status, by [`Status::index`].
-#[derive(Debug)]
-struct Words([Vec<u8>; Status::COUNT]);
-
-impl Words {
-    fn new() -> Self {
-        Self(Status::ALL.map(|status| format!(",status=\"{}\"}} ", status.label()).into_bytes()))
-    }
-}
-
 /// Where in the snapshot the writer is.
 struct Place<'w> {
     snapshot: &'w Snapshot,
     account: &'w AccountFlows,
     head: &'w [u8],
-    words: &'w Words,
+    rows: &'w mut Rows,
 }
 
 impl Place<'_> {
@@ -231,12 +222,10 @@ impl Place<'_> {
 
     /// `name{account="…",key_id="…"`
     #[inline]
-    fn open(&self, flow: &FlowRecord, out: &mut Vec<u8>) -> Range<usize> {
-        let start = out.len();
+    fn open(&self, flow: &FlowRecord, out: &mut Vec<u8>) {
         out.extend_from_slice(self.head);
         put_integer(out, flow.info.key_id.get());
         out.push(b'"');
-        start..out.len()
     }
 
     /// One sample without further labels.
@@ -248,17 +237,10 @@ impl Place<'_> {
         out.push(b'\n');
     }
 
-    /// One sample per status, each beginning like `open`, which is written already.
+    /// One sample per status.
     #[inline]
-    fn by_status(&self, open: Range<usize>, out: &mut Vec<u8>, put: impl Fn(usize, &mut Vec<u8>)) {
-        for (index, word) in self.words.0.iter().enumerate() {
-            if index > 0 {
-                out.extend_from_within(open.clone());
-            }
-            out.extend_from_slice(word);
-            put(index, out);
-            out.push(b'\n');
-        }
+    fn by_status(&mut self, flow: &FlowRecord, out: &mut Vec<u8>, counts: &CountByStatus) {
+        self.rows.put(out, self.head, flow.info.key_id, counts);
     }
 }
 
@@ -266,7 +248,7 @@ fn put_bool(out: &mut Vec<u8>, value: bool) {
     out.push(if value { b'1' } else { b'0' });
 }
 
-fn info(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn info(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     at.open(flow, out);
     out.extend_from_slice(b",name=\"");
     match &flow.info.name {
@@ -286,11 +268,11 @@ fn info(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"} 1\n");
 }
 
-fn up(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn up(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     at.sample(flow, out, |out| put_bool(out, flow.up()));
 }
 
-fn error(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn error(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(failure) = &flow.failure else { return };
     at.open(flow, out);
     out.extend_from_slice(b",reason=\"");
@@ -298,74 +280,68 @@ fn error(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"} 1\n");
 }
 
-fn last_success(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn last_success(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(known) = &flow.known else { return };
     at.sample(flow, out, |out| put_float(out, unix_seconds(known.at)));
 }
 
-fn poll_interval(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn poll_interval(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let interval = at.snapshot.poll_interval(at.account, flow);
     at.sample(flow, out, |out| put_float(out, interval.as_secs_f64()));
 }
 
-fn status(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn status(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(status) = at.snapshot.status(at.account, flow) else {
         return;
     };
-    let present = status.index();
-    let open = at.open(flow, out);
-    at.by_status(open, out, |index, out| put_bool(out, index == present));
+    let mut counts = CountByStatus::NONE;
+    counts.add(status);
+    at.by_status(flow, out, &counts);
 }
 
-fn status_code(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn status_code(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(code) = at.snapshot.status(at.account, flow).and_then(Status::code) else {
         return;
     };
     at.sample(flow, out, |out| put_integer(out, code));
 }
 
-fn status_since(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn status_since(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let (Some(known), Some(_)) = (&flow.known, at.snapshot.status(at.account, flow)) else {
         return;
     };
     at.sample(flow, out, |out| put_float(out, unix_seconds(known.status_since)));
 }
 
-fn exceptions(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn exceptions(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     at.sample(flow, out, |out| put_integer(out, flow.exceptions));
 }
 
-fn nodes(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn nodes(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(nodes) = at.nodes(flow) else { return };
-    let open = at.open(flow, out);
-    at.by_status(open, out, |index, out| {
-        put_integer(
-            out,
-            Status::ALL.get(index).map_or(0, |status| nodes.by_status.get(*status)),
-        );
-    });
+    at.by_status(flow, out, &nodes.by_status);
 }
 
-fn nodes_truncated(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn nodes_truncated(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(nodes) = at.nodes(flow) else { return };
     at.sample(flow, out, |out| put_bool(out, nodes.truncated));
 }
 
-fn nodes_reported(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn nodes_reported(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(reported) = at.nodes(flow).and_then(|nodes| nodes.reported) else {
         return;
     };
     at.sample(flow, out, |out| put_integer(out, reported));
 }
 
-fn recall_attempts(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn recall_attempts(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(attempts) = at.part(flow, |known| known.recall_attempts) else {
         return;
     };
     at.sample(flow, out, |out| put_integer(out, attempts));
 }
 
-fn recall_interval(at: &Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+fn recall_interval(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let Some(seconds) = at.part(flow, |known| known.recall_interval_seconds) else {
         return;
     };
@@ -399,12 +375,14 @@ fn poll_budget(at: &Place<'_>, out: &mut Vec<u8>) {
 }
 
 fn account_by_status(at: &Place<'_>, out: &mut Vec<u8>, counts: CountByStatus) {
-    let start = out.len();
-    out.extend_from_slice(at.head);
-    let open = start..out.len();
-    at.by_status(open, out, |index, out| {
-        put_integer(out, Status::ALL.get(index).map_or(0, |status| counts.get(*status)));
-    });
+    for (status, count) in counts.iter() {
+        out.extend_from_slice(at.head);
+        out.extend_from_slice(b",status=\"");
+        out.extend_from_slice(status.label().as_bytes());
+        out.extend_from_slice(b"\"} ");
+        put_integer(out, count);
+        out.push(b'\n');
+    }
 }
 
 fn account_sample(at: &Place<'_>, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {

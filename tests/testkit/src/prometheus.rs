@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::answer::ask;
 use crate::folder::Folder;
 use crate::process::Process;
+use crate::wait::wait_for;
 
 /// The labels of one row of a query's answer.
 pub type Labels = BTreeMap<String, String>;
@@ -25,7 +26,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts it with this configuration, which is written into the folder along with its data; waits until it listens.
+    /// Starts it with this configuration, which is written into the folder along with its data; waits until it answers: it
+    /// listens before it can.
     pub async fn start(folder: &Folder, config: &str, arguments: &[&str]) -> Self {
         let path = folder.write("prometheus.yml", config);
         let mut command = Command::new("prometheus");
@@ -36,6 +38,11 @@ impl Prometheus {
             .args(arguments);
         let process = Process::start(command);
         let address = listens_on(&process).await;
+        wait_for("Prometheus to be ready", async || {
+            let answer = ask(Method::GET, address, "/-/ready", &[]).await?;
+            (answer.status == 200).then_some(()).ok_or(answer.text().to_owned())
+        })
+        .await;
         Self { process, address }
     }
 

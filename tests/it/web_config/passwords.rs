@@ -96,7 +96,7 @@ async fn a_hundred_and_fifty_right_and_wrong_at_once_get_what_they_should() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_wrong_passwords_leaves_the_right_one_answering() {
-    let (server, client) = world(&users(10)).await;
+    let (server, client) = world(&users(8)).await;
     assert_eq!(ask(&server, &client, "alice", "alice123").await, StatusCode::OK);
     let flood = async |number: usize| ask(&server, &client, "alice", &number.to_string()).await;
     let honest = async {

@@ -12,6 +12,7 @@
 //! Around them:
 //! - [`model`]: the types that all modules share, without input or output
 //! - [`words`]: everything that is said to people
+//! - [`rules`]: the recording and alert rules, for Prometheus
 //! - [`app`]: builds the parts and owns their tasks
 //! - [`reload`]: the configuration again: checked whole, then swapped whole
 //! - [`cli`], [`commands`], [`logging`], [`build_info`]: arguments, what else the program does, its log, its origin
@@ -30,5 +31,6 @@ pub mod model;
 pub mod pages;
 pub mod poll;
 pub mod reload;
+pub mod rules;
 pub mod store;
 pub mod words;

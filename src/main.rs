@@ -14,7 +14,9 @@ use laaffic_exporter::cli::{
 };
 
 use laaffic_exporter::commands::healthcheck::healthcheck;
-use laaffic_exporter::commands::{check::check_live, demo::demo, query::query, raw::query_raw, simulate::simulate};
+use laaffic_exporter::commands::{
+    check::check_live, demo::demo, query::query, raw::query_raw, rules::print_rules, simulate::simulate,
+};
 use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::pages::links::own_name;
 use laaffic_exporter::reload::ConfigFile;
@@ -113,6 +115,7 @@ fn run(cli: Cli) -> Result<()> {
             }
             Some(Command::Healthcheck(arguments)) => check_health(&arguments).await,
             Some(Command::Simulate(arguments)) => simulate(&arguments, clock, stdout()).await,
+            Some(Command::Rules(arguments)) => print_rules(arguments, stdout()),
         }
     });
     // A password that is still being checked may take longer than a stop does, and nobody waits for it any more.

@@ -17,6 +17,7 @@ use url::Url;
 pub use self::usage::{Refusal, parse};
 use crate::model::KeyId;
 use crate::pages::telemetry::TelemetryPath;
+use crate::rules::Word;
 
 /// Prometheus exporter for LAAFFIC automatic redial (recallFlow) campaigns.
 ///
@@ -42,6 +43,7 @@ impl Cli {
             Some(Command::Query(arguments)) => arguments.log,
             Some(Command::Check(arguments)) => arguments.log,
             Some(Command::Healthcheck(arguments)) => arguments.log,
+            Some(Command::Rules(_)) => LogArgs::NOTHING_TO_LOG,
         }
     }
 
@@ -51,7 +53,7 @@ impl Cli {
             None => Some(&self.export.serve.listen),
             Some(Command::Demo(arguments)) => Some(&arguments.serve.listen),
             Some(Command::Healthcheck(arguments)) => Some(&arguments.listen),
-            Some(Command::Simulate(_) | Command::Query(_) | Command::Check(_)) => None,
+            Some(Command::Simulate(_) | Command::Query(_) | Command::Check(_) | Command::Rules(_)) => None,
         }
     }
 }
@@ -70,6 +72,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Ask the exporter that listens there whether polling works, and exit with 0 or 1: for containers without curl.
     Healthcheck(HealthcheckArgs),
+    /// Print the recording and alert rules of this version, for Prometheus.
+    Rules(RulesArgs),
 }
 
 /// Flags of the exporter itself.
@@ -241,6 +245,14 @@ pub struct LogArgs {
     pub format: LogFormat,
 }
 
+impl LogArgs {
+    /// Of a command that has no log.
+    const NOTHING_TO_LOG: Self = Self {
+        level: LogLevel::Info,
+        format: LogFormat::Logfmt,
+    };
+}
+
 /// How important a line must be to be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "the names say it, and a comment would become help text")]
@@ -378,4 +390,36 @@ pub struct HealthcheckArgs {
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// Flags of `rules`.
+#[derive(Debug, Clone, Args)]
+pub struct RulesArgs {
+    /// Name of the scrape job in Prometheus.
+    #[arg(long, value_name = "NAME", default_value = "laaffic-exporter", value_parser = value::word)]
+    pub job: Word,
+
+    /// Label `severity` of alerts that are to wake somebody.
+    #[arg(long, value_name = "SEVERITY", default_value = "critical", value_parser = value::word)]
+    pub severity: Word,
+
+    /// Label `severity` of alerts that can wait for the working day.
+    #[arg(long, value_name = "SEVERITY", default_value = "warning", value_parser = value::word)]
+    pub ticket_severity: Word,
+
+    /// How long a flow may be in an execution exception before somebody is woken.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = value::threshold)]
+    pub exception_for: Duration,
+
+    /// How long an exporter may be down before somebody is woken.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = value::threshold)]
+    pub down_for: Duration,
+
+    /// How long an account, or a flow, may go without a good poll, where that is longer than three of a flow's intervals.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = value::threshold)]
+    pub not_refreshed_for: Duration,
+
+    /// URL at which people reach the exporter, for links while no exporter has told its own, where it is not http://localhost:10871/.
+    #[arg(long, value_name = "URL", value_parser = value::url)]
+    pub external_url: Option<Url>,
 }

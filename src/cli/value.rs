@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::config::parse_duration;
 use crate::model::KeyId;
+use crate::rules::{NoWord, Word};
 
 /// On or off; `true` is also what a flag without a value means.
 pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
@@ -50,6 +51,20 @@ pub(super) fn waiting_time(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("must be longer than 0s".to_owned()),
         time => Ok(time),
     }
+}
+
+/// A time after which an alert begins. PromQL's comparisons are made in seconds, whole ones here.
+pub(super) fn threshold(text: &str) -> Result<Duration, String> {
+    let time = waiting_time(text)?;
+    match time.subsec_nanos() {
+        0 => Ok(time),
+        _ => Err("must be whole seconds".to_owned()),
+    }
+}
+
+/// A word that can stand in a rule file as it is.
+pub(super) fn word(text: &str) -> Result<Word, String> {
+    text.parse().map_err(|error: NoWord| error.to_string())
 }
 
 /// Where a link can begin.
@@ -103,6 +118,8 @@ mod tests {
         assert_eq!(waiting_time("1m30s"), Ok(Duration::from_secs(90)));
         assert!(waiting_time("0").is_err_and(|words| words.contains("longer")));
         assert!(waiting_time("90").is_err_and(|words| words.contains("write it like 30s")));
+        assert_eq!(threshold("5m"), Ok(Duration::from_secs(300)));
+        assert!(threshold("1500ms").is_err() && threshold("0s").is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod healthcheck;
 pub mod query;
 pub mod raw;
+pub mod rules;
 pub mod simulate;
 
 pub use self::ask::Failed;

@@ -23,6 +23,8 @@ macro_rules! runbooks {
 
 runbooks![
     "LaafficAccountBlocked",
+    "LaafficAccountNotRefreshed",
+    "LaafficAccountNotWatched",
     "LaafficApiErrors",
     "LaafficApiSlow",
     "LaafficClockSkew",
@@ -32,11 +34,17 @@ runbooks![
     "LaafficExporterFdsLow",
     "LaafficExporterOverBudget",
     "LaafficExporterReloadFailed",
+    "LaafficExporterReplicaDown",
+    "LaafficExporterScrapedTooRarely",
+    "LaafficExporterUnstable",
+    "LaafficRedialFlowEndedWithFailedRounds",
     "LaafficRedialFlowExecutionException",
+    "LaafficRedialFlowFlapping",
     "LaafficRedialFlowNotRefreshed",
     "LaafficRedialFlowOverdue",
     "LaafficRedialFlowPendingTooLong",
     "LaafficRedialFlowRejected",
+    "LaafficRedialFlowUnknownStatus",
     "LaafficRedialNodeExecutionException",
 ];
 
@@ -149,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_alert_has_its_runbook_in_the_binary() {
-        let text = std::fs::read_to_string("deploy/prometheus/rules/laaffic-alerts.yml").unwrap();
+        let text = std::fs::read_to_string("deploy/prometheus/rules/laaffic.yml").unwrap();
         let alerts = text.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
         let mut alerts: Vec<_> = alerts.collect();
         alerts.sort_unstable();

@@ -188,9 +188,9 @@ fn queries_choose_their_targets_and_counters_are_shown_as_rates() {
     }
 }
 
-/// The recording rule that outlives an instance has no such label.
+/// The recording rules outlive an instance and have no such label.
 fn remembered(expression: &str) -> bool {
-    expression.contains("job_account_key_id_status:") && expression.contains("job=~\"$job\"")
+    expression.contains("laaffic:") && expression.contains("job=~\"$job\"")
 }
 
 #[test]

@@ -10,11 +10,9 @@ use std::sync::{Arc, Mutex};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::{Json, Router};
-use reqwest::Method;
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::answer::{ask, serve};
+use crate::answer::serve;
 use crate::folder::Folder;
 use crate::process::Process;
 use crate::prometheus::{flag, listens_on};
@@ -41,16 +39,6 @@ impl Alertmanager {
             _process: process,
         }
     }
-
-    /// The names of the alerts that fire and that nobody is told of, because another one says it all.
-    pub async fn inhibited(&self) -> Result<Vec<String>, String> {
-        let path = "/api/v2/alerts?active=false&silenced=false&inhibited=true";
-        let alerts = ask(Method::GET, self.address, path, &[]).await?.try_json()?;
-        let alerts = alerts.as_array().ok_or("no alerts")?.iter();
-        let suppressed = alerts.filter(|alert| alert["status"]["state"] == "suppressed");
-        let name = |alert: &Value| alert["labels"]["alertname"].as_str().unwrap().to_owned();
-        Ok(suppressed.map(name).collect())
-    }
 }
 
 /// What one call of a webhook said.
@@ -68,6 +56,8 @@ pub struct Notification {
 /// One alert of a notification.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Alert {
+    /// `firing` or `resolved`: a notification that something fires also says what has ended.
+    pub status: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.

@@ -3,8 +3,25 @@
 /// How many times as fast. Five minutes are ten seconds, which is still many scrapes on a busy host.
 const FACTOR: u64 = 30;
 
-/// The text with every duration in it (`5m`, `1h30m`, `500ms`) divided by [`FACTOR`]; prose that mentions one changes with it.
+/// The text with every duration in it divided by [`FACTOR`], be it written as one (`5m`, `1h30m`, `500ms`) or compared with the time
+/// (`time() - 300`); prose that mentions one changes with it.
 pub(crate) fn faster(text: &str) -> String {
+    let mut parts = text.split(AGO);
+    let mut out = with_faster_words(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits = part.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(part.len());
+        let (seconds, rest) = part.split_at(digits);
+        let seconds: u64 = seconds.parse().unwrap();
+        out.push_str(&format!("{AGO}{}", seconds as f64 / FACTOR as f64));
+        out.push_str(&with_faster_words(rest));
+    }
+    out
+}
+
+/// Before the seconds of a comparison.
+const AGO: &str = "time() - ";
+
+fn with_faster_words(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut word = String::new();
     for letter in text.chars().chain(['\n']) {
@@ -48,10 +65,9 @@ fn milliseconds(word: &str) -> Option<u64> {
 
 #[test]
 fn durations_are_divided_and_nothing_else() {
-    let text =
-        "expr: max_over_time(x{a=\"s\"}[5m]) > 300\nfor: 1h30m # 15s\ninterval: 1m\nannotations: {a: 5 m, b: p95}";
+    let text = "expr: max_over_time(x{a=\"s\"}[5m]) > 300 and y < time() - 300\nfor: 1h30m # 15s\ninterval: 1m\nannotations: {a: 5 m, b: p95}";
     assert_eq!(
         faster(text),
-        "expr: max_over_time(x{a=\"s\"}[10000ms]) > 300\nfor: 180000ms # 500ms\ninterval: 2000ms\nannotations: {a: 5 m, b: p95}"
+        "expr: max_over_time(x{a=\"s\"}[10000ms]) > 300 and y < time() - 10\nfor: 180000ms # 500ms\ninterval: 2000ms\nannotations: {a: 5 m, b: p95}"
     );
 }

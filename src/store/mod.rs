@@ -102,11 +102,13 @@ impl Store {
     /// The state of everything now.
     pub fn snapshot(&self) -> Snapshot {
         let inner = self.lock();
+        let taken = Instant::now();
         Snapshot {
             accounts: inner.accounts.values().cloned().collect(),
             policy: inner.policy,
             generation: inner.generation,
-            taken: Instant::now(),
+            taken,
+            fresh_since: taken.checked_sub(inner.policy.stale_after),
             last_poll_ended: inner.last_poll_ended,
         }
     }

@@ -96,6 +96,7 @@ impl Exporter {
         }
     }
 
+    #[allow(dead_code, reason = "not all benchmarks ask for it")]
     /// One whole scrape: how many bytes came, and how long it took; `None` while nothing listens.
     pub async fn scrape(&self, accept: &str, encoding: &str) -> Option<(usize, Duration)> {
         let begin = Instant::now();

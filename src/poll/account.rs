@@ -1,7 +1,7 @@
 //! The task of one account. It alone knows how the account stands with the vendor, and publishes that to the store.
 //!
-//! Whoever wants something of the account sends a [`Message`]. A fetch is a task of its own that gets what it needs as plain values; what
-//! it saw comes back here, whatever has become of the one who asked for it.
+//! Whoever wants something of the account sends a [`Message`]. A fetch gets what it needs as plain values, and goes on within this task
+//! beside the others; what it saw comes back here, whatever has become of the one who asked for it.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -9,9 +9,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -43,8 +44,10 @@ pub(super) struct AccountTask {
     session: Arc<Session>,
     condition: Condition,
     schedule: Schedule,
-    terminal_poll_interval: Duration,
-    running: JoinSet<Ended>,
+    /// What the store was told last of how the account stands.
+    published: Option<Standing>,
+    /// The fetches under way.
+    running: FuturesUnordered<BoxFuture<'static, Ended>>,
     probes: Probes,
     events: EventLog,
     paging: PagingMemory,
@@ -67,6 +70,15 @@ enum Ended {
     Probe(Asked, Arc<Probe>, Option<Result<FetchOutcome, Halted>>),
 }
 
+/// How the account stands, apart from its flows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Standing {
+    budget_ratio: f64,
+    blocked: bool,
+    paused: bool,
+    clock_skew_seconds: Option<f64>,
+}
+
 /// Which flow a poll is of, and its turn.
 #[derive(Debug, Clone, Copy)]
 struct Polled {
@@ -86,7 +98,7 @@ impl AccountTask {
             credentials,
             rate_limit,
             max_concurrent_requests,
-            terminal_poll_interval,
+            ..
         } = settings;
         let mut schedule = Schedule::new(now, rate_limit);
         for flow in store.account(&name).iter().flat_map(|account| &account.flows) {
@@ -101,7 +113,7 @@ impl AccountTask {
             activity: activity.account(&name),
             halted: CancellationToken::new(),
         };
-        let task = Self {
+        let mut task = Self {
             events: EventLog::new(name.clone()),
             name,
             store,
@@ -112,12 +124,12 @@ impl AccountTask {
             session: Arc::new(session),
             condition,
             schedule,
-            terminal_poll_interval,
-            running: JoinSet::new(),
+            published: None,
+            running: none_running(),
             probes: Probes::default(),
             paging: PagingMemory::default(),
         };
-        task.publish();
+        task.publish(now);
         task
     }
 
@@ -131,12 +143,8 @@ impl AccountTask {
             let now = Instant::now();
             self.look_at_credentials(now);
             self.events.catch_up();
-            if self.skip_due(now) {
-                // A blocked account may skip very many flows in a row; others get their turn in between.
-                tokio::task::coop::consume_budget().await;
-                continue;
-            }
-            self.publish();
+            let skipped = self.skip_due(now);
+            self.publish(now);
             let next = self.next_request(now);
             match next.filter(|next| *next <= now) {
                 None => place = None,
@@ -157,16 +165,14 @@ impl AccountTask {
                     Some(Message::Fetch(request)) => self.start_probe(request),
                     None => break,
                 },
-                Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
-                    // A task that was aborted or has panicked outside the fetch itself cannot come back to the schedule.
-                    if let Ok(ended) = ended {
-                        self.ended(ended);
-                    }
-                }
                 Some(permit) = wait_in(&mut place) => {
                     place = None;
                     self.start_poll(permit);
                 }
+                // After what begins fetches, so that those which may go out together do.
+                Some(ended) = self.running.next() => self.ended(ended),
+                // A blocked account may skip very many flows in a row; others get their turn in between.
+                () = tokio::task::coop::consume_budget(), if skipped => {}
                 () = tokio::time::sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
             }
         }
@@ -209,11 +215,10 @@ impl AccountTask {
     fn update(&mut self, update: Update) {
         let now = Instant::now();
         let Update { settings, gone } = update;
-        self.terminal_poll_interval = settings.terminal_poll_interval;
         self.session
             .limiter
             .set(settings.rate_limit, settings.max_concurrent_requests);
-        let terminal = self.terminal_poll_interval;
+        let terminal = settings.terminal_poll_interval;
         let account = self.store.account(&self.name);
         let flows = account.iter().flat_map(|account| &account.flows);
         let wanted = flows.map(|flow| (flow.info.key_id, flow.base_interval(terminal)));
@@ -265,7 +270,7 @@ impl AccountTask {
             return;
         };
         self.condition.tries(now);
-        let interval = stretched(self.base_interval(key_id), self.schedule.stretch());
+        let interval = stretched(self.schedule.base_interval(due), self.schedule.stretch());
         let request = FetchRequest {
             key_id,
             purpose: Purpose::Poll {
@@ -281,10 +286,10 @@ impl AccountTask {
             due,
             began: now,
         };
-        self.running.spawn(async move {
+        self.running.push(Box::pin(async move {
             let outcome = AssertUnwindSafe(fetch(&session, &request, permit));
             Ended::Poll(polled, outcome.catch_unwind().await.ok())
-        });
+        }));
     }
 
     /// Takes a probe on, or says why not.
@@ -327,11 +332,11 @@ impl AccountTask {
             },
             clock_offset: self.condition.clock_offset(),
         };
-        self.running.spawn(async move {
+        self.running.push(Box::pin(async move {
             let outcome = AssertUnwindSafe(fetch_in_turn(&session, &request, probe.is_given_up()));
             let outcome = outcome.catch_unwind().await;
             Ended::Probe(asked, probe, outcome.ok())
-        });
+        }));
         Admission::Taken(share)
     }
 
@@ -344,7 +349,7 @@ impl AccountTask {
                 self.activity.poll_panicked();
                 self.events.panicked(polled.key_id);
                 self.failed(polled.key_id, BUG, None);
-                self.plan(polled, 1, now);
+                self.plan(polled, None, 1, now);
             }
             Ended::Probe(asked, probe, ended) => {
                 let result = match ended {
@@ -376,9 +381,11 @@ impl AccountTask {
             // Nobody's refusal: the flow is asked for again with what is in force now.
             return self.schedule.put_back(due);
         }
+        let mut interval = None;
         match &outcome.result {
             Ok(report) => {
                 if let Some(change) = self.store.succeeded(&self.name, key_id, *report, self.clock.now()) {
+                    interval = Some(change.base_interval);
                     self.events.succeeded(&change, report, self.condition.blocked());
                     self.note(key_id, report, &outcome.paging, now);
                 }
@@ -391,7 +398,7 @@ impl AccountTask {
                 }
             }
         }
-        self.plan(polled, outcome.requests, now);
+        self.plan(polled, interval, outcome.requests, now);
     }
 
     /// Draws from the end of a fetch what concerns the account as a whole.
@@ -441,20 +448,30 @@ impl AccountTask {
         }
     }
 
-    fn plan(&mut self, polled: Polled, requests: u32, now: Instant) {
-        let Polled { key_id, due, began } = polled;
-        let interval = self.base_interval(key_id);
+    /// Plans the next poll of a flow. The `interval` that it asks for is the one that the schedule knows, unless a report said something
+    /// else.
+    fn plan(&mut self, polled: Polled, interval: Option<Duration>, requests: u32, now: Instant) {
+        let Polled { due, began, .. } = polled;
+        let interval = interval.unwrap_or_else(|| self.schedule.base_interval(due));
         self.schedule.again(due, began, interval, requests, now);
     }
 
-    /// Shows how the account stands: the one place where that gets into the store.
-    fn publish(&self) {
-        let budget_ratio = self.schedule.budget_ratio();
+    /// Shows how the account stands, where that has changed: the one place where that gets into the store.
+    fn publish(&mut self, now: Instant) {
+        let standing = Standing {
+            budget_ratio: self.schedule.budget_ratio(),
+            blocked: self.condition.blocked(),
+            paused: self.condition.pause(now).is_some(),
+            clock_skew_seconds: self.condition.clock_skew_seconds(),
+        };
+        if self.published.replace(standing) == Some(standing) {
+            return;
+        }
         self.store.update_account(&self.name, |account| {
-            account.budget_ratio = budget_ratio;
-            account.blocked = self.condition.blocked();
-            account.paused = self.condition.pause(Instant::now()).is_some();
-            account.clock_skew_seconds = self.condition.clock_skew_seconds();
+            account.budget_ratio = standing.budget_ratio;
+            account.blocked = standing.blocked;
+            account.paused = standing.paused;
+            account.clock_skew_seconds = standing.clock_skew_seconds;
         });
     }
 
@@ -466,14 +483,12 @@ impl AccountTask {
             self.events.over_budget(flows, ratio, rate);
         }
     }
+}
 
-    /// The interval that the flow asks for now.
-    fn base_interval(&self, key_id: KeyId) -> Duration {
-        let flow = self.store.flow(&self.name, key_id);
-        flow.map_or(self.terminal_poll_interval, |flow| {
-            flow.base_interval(self.terminal_poll_interval)
-        })
-    }
+/// A set of fetches with one in it that never ends. Whenever all in a set have been polled without an end, the set wakes its own task
+/// again, which with few in it is each time, and costs as much as the runtime's waking of another thread.
+fn none_running() -> FuturesUnordered<BoxFuture<'static, Ended>> {
+    FuturesUnordered::from_iter([std::future::pending().boxed()])
 }
 
 /// The permit, once it is there; `None` where nobody waits for one.

@@ -278,6 +278,7 @@ mod tests {
             flow: Arc::new(flow),
             previous_status,
             previous_failure,
+            base_interval: Duration::from_secs(60),
         }
     }
 

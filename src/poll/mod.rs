@@ -1,7 +1,7 @@
 //! When to ask for which flow, and what becomes of the answer.
 //!
 //! In: the configuration. Out: results in the store, counts in the activity metrics, one log line per event that matters. One task
-//! per account keeps its flows' schedule, its limits and its standing with the vendor; one more task per poll under way.
+//! per account keeps its flows' schedule, its limits and its standing with the vendor, and makes its polls.
 
 mod account;
 mod condition;

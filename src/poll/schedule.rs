@@ -214,6 +214,11 @@ impl Schedule {
         Some((due, self.planned(due.slot)?.key_id))
     }
 
+    /// The interval that a flow asks for, as far as it is known here.
+    pub(super) fn base_interval(&self, due: Due) -> Duration {
+        self.planned(due.slot).map_or(Duration::ZERO, |flow| flow.interval)
+    }
+
     /// Takes back a flow that has not been asked for after all: it is as due as it was.
     pub(super) fn put_back(&mut self, due: Due) {
         // A reload may have removed the flow meanwhile.

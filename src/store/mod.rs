@@ -13,7 +13,7 @@ mod snapshot;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -31,6 +31,8 @@ pub struct Change {
     pub previous_status: Option<Status>,
     /// Why the poll before failed, if it did.
     pub previous_failure: Option<FailureReason>,
+    /// How often the flow is to be asked for from now on, while the account's budget suffices.
+    pub base_interval: Duration,
 }
 
 /// The store itself. Shared; the poller writes, everybody else takes snapshots.
@@ -100,11 +102,13 @@ impl Store {
     /// The state of everything now.
     pub fn snapshot(&self) -> Snapshot {
         let inner = self.lock();
+        let taken = Instant::now();
         Snapshot {
             accounts: inner.accounts.values().cloned().collect(),
             policy: inner.policy,
             generation: inner.generation,
-            taken: Instant::now(),
+            taken,
+            fresh_since: taken.checked_sub(inner.policy.stale_after),
             last_poll_ended: inner.last_poll_ended,
         }
     }
@@ -112,11 +116,6 @@ impl Store {
     /// One account with its flows now.
     pub fn account(&self, account: &str) -> Option<Arc<AccountFlows>> {
         self.lock().accounts.get(account).cloned()
-    }
-
-    /// The record of one flow now.
-    pub fn flow(&self, account: &str, key_id: KeyId) -> Option<Arc<FlowRecord>> {
-        self.lock().accounts.get(account)?.flow(key_id).cloned()
     }
 
     /// Takes a good answer in. `None` where the flow is not tracked (any more).
@@ -217,20 +216,19 @@ impl Inner {
             .ok()?;
         let AccountFlows { flows, state, .. } = Arc::make_mut(account);
         let slot = flows.get_mut(index)?;
-        let change = Change {
-            flow: Arc::clone(&slot.info),
-            previous_status: slot.status(),
-            previous_failure: slot.failure.as_ref().map(|failure| failure.reason),
-        };
+        let (previous_status, previous_failure) = (slot.status(), slot.failure.as_ref().map(|failure| failure.reason));
         update(Arc::make_mut(slot), state);
-        Some(change)
+        Some(Change {
+            flow: Arc::clone(&slot.info),
+            previous_status,
+            previous_failure,
+            base_interval: slot.base_interval(self.policy.terminal_poll_interval),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::model::{CountByStatus, Nodes, RecallType};
 

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// The moment that ages are measured against.
     pub taken: Instant,
+    /// What was reported since then is fresh whatever the flow's interval; `None` where everything is.
+    pub(super) fresh_since: Option<Instant>,
     /// When the last poll of any flow ended, well or badly; when the store was made, before the first.
     pub last_poll_ended: Instant,
 }
@@ -69,9 +71,9 @@ impl Snapshot {
     }
 
     fn is_fresh(&self, account: &AccountFlows, flow: &FlowRecord, at: Instant) -> bool {
-        let age = self.taken.saturating_duration_since(at);
-        // A scrape asks this for every flow in most families, so the interval is worked out only where it decides.
-        age <= self.policy.stale_after || age <= self.poll_interval(account, flow) * 3
+        // A scrape asks this for every flow in most families, so it is one comparison, and the interval is worked out only where it decides.
+        self.fresh_since.is_none_or(|since| at >= since)
+            || self.taken.saturating_duration_since(at) <= self.poll_interval(account, flow) * 3
     }
 
     /// The account's flows by present status; a flow whose state is not known, or not any more, counts as unknown.

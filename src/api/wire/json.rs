@@ -16,22 +16,32 @@ const MAX_DEPTH: usize = 64;
 /// 2^53: from there on a float may be another number than was written, so it is not a whole number that anybody meant.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The text of a body, with what is not JSON put right where that costs no truth: a byte order mark, a character that was cut off, a
-/// raw line break within a text, and the words for numbers that are none.
+/// The text of a body, without a byte order mark, and with a character that was cut off put right.
 ///
 /// # Errors
 /// [`Error::Decode`] for an empty body and for absurd nesting: the parser limits the depth of what it builds, not of what it skips.
 pub(super) fn text_of(body: &[u8]) -> Result<Cow<'_, str>, Error> {
-    let text = match String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)) {
-        text if text.trim_ascii().is_empty() => return Err(Error::Decode("empty body".to_owned())),
-        text => text,
-    };
-    if !needs_repair(&text)? {
-        return Ok(text);
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    // Several times as fast as the search for what is no text, of which there nearly always is nothing.
+    let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
+    if text.trim_ascii().is_empty() {
+        return Err(Error::Decode("empty body".to_owned()));
+    }
+    if is_nested_absurdly(&text) {
+        return Err(Error::Decode(format!("nested deeper than {MAX_DEPTH}")));
+    }
+    Ok(text)
+}
+
+/// A text that is no JSON, with what makes it none put right where that costs no truth: a raw line break within a text, and the words for
+/// numbers that are none. What is JSON stays as it is.
+pub(super) fn put_right(text: &str) -> Cow<'_, str> {
+    if !needs_repair(text) {
+        return Cow::Borrowed(text);
     }
     let mut repaired = String::with_capacity(text.len() + 16);
     let mut strings = Strings::default();
-    let mut rest = &*text;
+    let mut rest = text;
     while let Some(character) = rest.chars().next() {
         let (taken, after) = match NOT_A_NUMBER
             .iter()
@@ -55,7 +65,7 @@ pub(super) fn text_of(body: &[u8]) -> Result<Cow<'_, str>, Error> {
         taken.bytes().for_each(|byte| strings.pass(byte));
         rest = after;
     }
-    Ok(Cow::Owned(repaired))
+    Cow::Owned(repaired)
 }
 
 /// What JavaScript's and Python's writers put where a number is none.
@@ -85,26 +95,37 @@ impl Strings {
     }
 }
 
-fn needs_repair(text: &str) -> Result<bool, Error> {
+fn is_nested_absurdly(text: &str) -> bool {
+    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
+    // So few need no closer look.
+    if text.as_bytes().iter().filter(|byte| opens(byte)).count() <= MAX_DEPTH {
+        return false;
+    }
     let mut strings = Strings::default();
     let mut depth = 0_usize;
-    let mut needed = false;
     for byte in text.bytes() {
         match byte {
-            _ if strings.inside => needed |= byte.is_ascii_control(),
-            b'[' | b'{' => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(Error::Decode(format!("nested deeper than {MAX_DEPTH}")));
-                }
-            }
+            _ if strings.inside => {}
+            _ if opens(&byte) && depth == MAX_DEPTH => return true,
+            _ if opens(&byte) => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
-            b'N' | b'I' | b'd' => needed = true,
             _ => {}
         }
         strings.pass(byte);
     }
-    Ok(needed)
+    false
+}
+
+fn needs_repair(text: &str) -> bool {
+    let mut strings = Strings::default();
+    text.bytes().any(|byte| {
+        let odd = match strings.inside {
+            true => byte.is_ascii_control(),
+            false => matches!(byte, b'N' | b'I' | b'd'),
+        };
+        strings.pass(byte);
+        odd
+    })
 }
 
 /// A JSON object: its fields in their order, a repeated one as often as it stands there.

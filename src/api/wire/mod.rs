@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::value::RawValue;
 
-use self::json::{Object, Read, Value, identity, text_of};
+use self::json::{Object, Read, Value, identity, put_right, text_of};
 pub use self::redact::redact;
 use super::error::Error;
 use crate::model::{ApiCode, RecallType, ResponseField, Status, UnreadableFields};
@@ -69,7 +69,15 @@ pub enum NodeKey {
 /// not the documented JSON: no object, nested absurdly, or without a code. Messages say where, never what stood there.
 pub fn decode(body: &[u8]) -> Result<FlowPage, Error> {
     let text = text_of(body)?;
-    let envelope = Object::parse(&text).map_err(|error| malformed(&error))?;
+    let repaired;
+    let envelope = match Object::parse(&text) {
+        Ok(envelope) => envelope,
+        // Nearly every answer is JSON as it comes, so it is not searched for what is none before.
+        Err(_) => {
+            repaired = put_right(&text);
+            Object::parse(&repaired).map_err(|error| malformed(&error))?
+        }
+    };
     let mut page = FlowPage::default();
     // `{"code", "msg", "data"}` on the vendor's page, `{"status", "reason", "data"}` on others. The words are not read: the code says it,
     // and the words may quote anything.

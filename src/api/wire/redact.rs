@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use super::documented::Field;
-use super::json::{NOT_A_NUMBER, Strings, text_of};
+use super::json::{NOT_A_NUMBER, Strings, put_right, text_of};
 use crate::api::Error;
 
 /// So many digits tell an enumeration and no person: they stay in any field.
@@ -43,6 +43,7 @@ fn kind_of(body: &[u8]) -> Option<&'static str> {
         }
         Err(_) => return Some("nothing"),
     };
+    let text = put_right(&text);
     let error = serde_json::from_str::<IgnoredAny>(&text).err()?;
     let beginning: String = text.trim_ascii_start().chars().take(16).collect();
     let beginning = beginning.to_ascii_lowercase();

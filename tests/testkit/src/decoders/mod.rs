@@ -16,8 +16,11 @@ pub use self::dates::dates;
 pub use self::negotiation::negotiation;
 pub use self::web_config::web_config;
 
+/// Decodes an input; panics where what must hold does not.
+pub type Decoder = fn(&[u8]);
+
 /// All of them, by the names of their programs and folders in `fuzz/`.
-pub const DECODERS: [(&str, fn(&[u8])); 5] = [
+pub const DECODERS: [(&str, Decoder); 5] = [
     ("answer", answer),
     ("config", config),
     ("dates", dates),

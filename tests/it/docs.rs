@@ -14,7 +14,7 @@ use laaffic_exporter::words::failure::{every_reason, explain};
 use testkit::assertions::says;
 
 /// cargo's own flags that the documents mention.
-const FLAGS_OF_CARGO: [&str; 2] = ["--release", "--workspace"];
+const FLAGS_OF_CARGO: [&str; 3] = ["--release", "--test", "--workspace"];
 
 /// What has the flags of the exporter and of nothing else but cargo.
 const WITH_FLAGS: [&str; 6] = [

@@ -10,6 +10,7 @@
 )]
 
 mod config;
+mod corpus;
 mod dashboards;
 mod decode;
 mod docs;

@@ -1,34 +1,9 @@
 //! What is left of an answer for a bug report: nothing of a customer's, and all that decides how it is read.
 
-use std::collections::HashMap;
-
-use laaffic_exporter::api::{Error, FlowPage, NodeKey, decode, redact};
+use laaffic_exporter::api::redact;
 use laaffic_exporter::model::{ResponseField, Status};
 use proptest::prelude::*;
-
-/// How an answer is read, without the keys of nodes that are not numbers: of those it counts only which are the same.
-#[derive(Debug, PartialEq)]
-struct Reading {
-    page: FlowPage,
-    same: Vec<usize>,
-}
-
-fn reading(body: &[u8]) -> Result<Reading, String> {
-    let mut page = decode(body).map_err(|error| match error {
-        // The words of a parser say where, which has moved.
-        Error::Decode(_) => "decode".to_owned(),
-        other => format!("{other:?}"),
-    })?;
-    let mut first = HashMap::new();
-    let nodes = page.nodes.iter_mut().flatten().enumerate();
-    let same = nodes.map(|(place, node)| {
-        let first = *first.entry(node.key).or_insert(place);
-        node.key = node.key.filter(|key| matches!(key, NodeKey::Number(_)));
-        first
-    });
-    let same = same.collect();
-    Ok(Reading { page, same })
-}
+use testkit::decoders::reading;
 
 #[track_caller]
 fn reads_alike(body: &[u8]) -> String {
@@ -134,6 +109,26 @@ fn what_is_the_same_stays_the_same() {
             r#""data":{"nodeList":[{"keyId":"<text of 1 characters>"},{"keyId":"<text no. 2 of 1 characters>"},"#,
             r#"{"keyId":"<text of 1 characters>"}]}}"#,
         ),
+    );
+}
+
+/// What a text says decides, and not how it is spelt; only a field that is repeated is told by its spelling.
+#[test]
+fn escapes_are_read_as_the_decoder_reads_them() {
+    becomes(
+        r#"{"code":0,"data":{"recallNum":"\u0035","total":"\f0","size":"\b","text":"\u0041nn"}}"#,
+        r#"{"code":0,"data":{"recallNum":"\u0035","total":"\f0","size":"\b","text":"<text of 3 characters>"}}"#,
+    );
+    becomes(
+        r#"{"code":0,"data":{"nodeList":[{"keyId":"ab"},{"keyId":"\u0061b"},{"keyId":"a\u0062"},{"keyId":"\u0061b"}]}}"#,
+        concat!(
+            r#"{"code":0,"data":{"nodeList":[{"keyId":"<text of 2 characters>"},{"keyId":"\u003ctext of 2 characters>"},"#,
+            r#"{"keyId":"<\u0074ext of 2 characters>"},{"keyId":"\u003ctext of 2 characters>"}]}}"#,
+        ),
+    );
+    becomes(
+        r#"{"code":0,"data":{"keyId":"a","keyId":"\u0061"}}"#,
+        r#"{"code":0,"data":{"keyId":"<text of 1 characters>","keyId":"\u003ctext of 1 characters>"}}"#,
     );
 }
 

@@ -194,9 +194,18 @@ impl<'t> Text<'t> {
 
     /// Without the blanks around it, what is no character among them.
     fn trimmed(&self) -> Option<&str> {
-        let text = std::str::from_utf8(&self.0).ok()?;
-        Some(text.trim_matches(|character: char| character.is_whitespace() || character.is_control()))
+        std::str::from_utf8(&self.0).ok().map(trimmed)
     }
+}
+
+/// A text without the blanks around it, what is no character among them.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_whitespace() || character.is_control())
+}
+
+/// What a text in its quotes says; as bytes, because half of a surrogate pair can be escaped, and is no character.
+pub(super) fn text_in(quoted: &str) -> Option<Cow<'_, [u8]>> {
+    serde_json::from_str(quoted).ok().map(|Text(text)| text)
 }
 
 /// What this value is, if it begins as such a thing does. The first byte says what a value is; to let the parser find that out costs more

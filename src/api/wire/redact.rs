@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use super::documented::Field;
-use super::json::{NOT_A_NUMBER, Strings, put_right, text_of};
+use super::json::{NOT_A_NUMBER, Strings, put_right, text_in, text_of, trimmed};
 use crate::api::Error;
 
 /// So many digits tell an enumeration and no person: they stay in any field.
@@ -68,8 +68,10 @@ struct Redaction {
     at_key: bool,
     /// The field that the next value stands in; of a list's elements nothing is documented but objects.
     field: Field,
-    /// What each text was replaced with, so that equal ones stay equal. Keys and values count apart.
+    /// What each text was replaced with, as it is spelt. Keys and values count apart.
     replaced: HashMap<(bool, String), String>,
+    /// What each text was replaced with, whatever its spelling, and how many spellings it had so far.
+    texts: HashMap<(bool, Vec<u8>), (String, u32)>,
     /// How many different ones of a form there were.
     forms: HashMap<String, u64>,
 }
@@ -83,6 +85,7 @@ impl Redaction {
             at_key: false,
             field: Field::Other,
             replaced: HashMap::new(),
+            texts: HashMap::new(),
             forms: HashMap::new(),
         }
     }
@@ -143,7 +146,10 @@ impl Redaction {
 
     fn text(&mut self, token: &str) {
         let seen = repaired(token);
-        let inner = seen.trim_matches('"').trim();
+        // By what it says: the decoder reads a number in escaped digits as well.
+        let said = text_in(&seen).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let inner = trimmed(&said);
         let kind = if inner.is_empty() || WORDS.contains(&inner) || NOT_A_NUMBER.contains(&inner) {
             return self.keep(token);
         } else if is_number(inner) {
@@ -178,10 +184,21 @@ impl Redaction {
             self.out.push_str(replacement);
             return;
         }
-        let decoded = serde_json::from_str::<String>(&seen);
-        let length = decoded
-            .as_ref()
-            .map_or(seen.len().saturating_sub(2), |text| text.chars().count());
+        let said = text_in(&seen).unwrap_or_default().into_owned();
+        let (words, spellings) = match self.texts.remove(&(known.0, said.clone())) {
+            Some(replaced) => replaced,
+            None => (self.words(kind, token, &said), 0),
+        };
+        let replacement = format!("\"{}\"", spelt(&words, spellings));
+        self.out.push_str(&replacement);
+        self.texts.insert((known.0, said), (words, spellings + 1));
+        self.replaced.insert(known, replacement);
+    }
+
+    /// What to say in place of a text that says this.
+    fn words(&mut self, kind: &str, token: &str, said: &[u8]) -> String {
+        let whole = str::from_utf8(said);
+        let length = whole.map_or(token.len().saturating_sub(2), |text| text.chars().count());
         let mut odd = String::new();
         if self.damaged && token.contains('\u{fffd}') {
             odd.push_str(", not UTF-8");
@@ -189,17 +206,15 @@ impl Redaction {
         if token.contains(|of: char| of.is_ascii_control()) {
             odd.push_str(", with raw control characters");
         }
-        if decoded.is_err() {
+        if whole.is_err() {
             // The escape stays, since with it no text can be read, and a key that cannot be read spoils the answer.
             odd.push_str(r", with half a character: \ud800");
         }
         let form = format!("{kind} of {length} characters{odd}");
-        let replacement = match self.number_of(&form) {
-            1 => format!("\"<{form}>\""),
-            number => format!("\"<{kind} no. {number} of {length} characters{odd}>\""),
-        };
-        self.out.push_str(&replacement);
-        self.replaced.insert(known, replacement);
+        match self.number_of(&form) {
+            1 => format!("<{form}>"),
+            number => format!("<{kind} no. {number} of {length} characters{odd}>"),
+        }
     }
 
     /// A number that is not documented may be anybody's telephone number.
@@ -233,6 +248,22 @@ impl Redaction {
         *number += 1;
         *number
     }
+}
+
+/// The same words in the how manyth spelling, from 0: with other letters of them escaped. A field that is repeated in two spellings is
+/// told twice; a node's key that is, once.
+fn spelt(words: &str, spelling: u32) -> Cow<'_, str> {
+    if spelling == 0 {
+        return words.into();
+    }
+    let letters = words.chars().enumerate().map(|(place, letter)| {
+        let escaped = place < 32 && spelling >> place & 1 == 1;
+        match escaped {
+            true => format!("\\u{:04x}", u32::from(letter)),
+            false => letter.to_string(),
+        }
+    });
+    letters.collect::<String>().into()
 }
 
 /// Nines, but for the last digits of all but the first of them: 9999, 9998, 9997.

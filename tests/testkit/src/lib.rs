@@ -3,7 +3,7 @@
 //! In this process: [`world`] (poller, store and played vendor on a paused clock), [`vendor`] (the played vendor on a socket), [`server`]
 //! (a server with a web-config file), [`store`] (what pages and scrapes are made of). As processes: [`process`] (any program),
 //! [`watching`] (the exporter on a played vendor), [`prometheus`], [`alertmanager`], [`nginx`], [`browser`]. Besides: [`answer`] (asking
-//! over HTTP), [`certificates`], [`folder`], [`dashboard`], [`wait`], [`assertions`].
+//! over HTTP), [`certificates`], [`decoders`] (what the fuzzer calls), [`folder`], [`dashboard`], [`wait`], [`assertions`].
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,6 +20,7 @@ pub mod assertions;
 pub mod browser;
 pub mod certificates;
 pub mod dashboard;
+pub mod decoders;
 pub mod folder;
 pub mod log;
 pub mod nginx;

@@ -41,7 +41,7 @@ const RECEIVER: &str = "localhost:9099";
 struct Alerting {
     vendor: Watching,
     prometheus: Prometheus,
-    alertmanager: Alertmanager,
+    _alertmanager: Alertmanager,
     receiver: Receiver,
     _folder: Folder,
 }
@@ -65,7 +65,7 @@ impl Alerting {
         Self {
             vendor,
             prometheus,
-            alertmanager,
+            _alertmanager: alertmanager,
             receiver,
             _folder: folder,
         }

@@ -21,6 +21,7 @@ pub mod browser;
 pub mod certificates;
 pub mod dashboard;
 pub mod folder;
+pub mod incidents;
 pub mod log;
 pub mod nginx;
 pub mod process;

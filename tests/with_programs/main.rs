@@ -13,6 +13,7 @@ mod alerting;
 mod dashboards;
 mod differential;
 mod end_to_end;
+mod incidents;
 mod page;
 mod readers;
 mod service;

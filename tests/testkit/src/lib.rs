@@ -22,6 +22,7 @@ pub mod certificates;
 pub mod dashboard;
 pub mod decoders;
 pub mod folder;
+pub mod incidents;
 pub mod log;
 pub mod nginx;
 pub mod process;

@@ -1,0 +1,54 @@
+//! What must, may and must not fire at every moment of a life: from what truly happened, from how often anybody looks, and from what
+//! each alert promises. Nothing here knows a rule.
+
+mod accounts;
+mod flows;
+mod targets;
+
+use super::expectation::{Expected, State};
+use super::life::{Life, STEP, Seconds, TICK};
+use super::surroundings::Surroundings;
+
+/// For so long after a restart of Prometheus alerts may come back one after the other; Alertmanager waits longer before it resolves any.
+const AFTER_PROMETHEUS: Seconds = 2 * STEP;
+
+/// All that is to be expected of this life.
+pub fn expectations(life: &Life, surroundings: &Surroundings) -> Vec<Expected> {
+    let mut expected = Vec::new();
+    for flow in &life.flows {
+        expected.extend(flows::expect(life, surroundings, flow));
+    }
+    for account in 0..life.accounts.len() {
+        expected.extend(accounts::expect(life, surroundings, account));
+    }
+    expected.extend(targets::expect(life, surroundings));
+    expected
+}
+
+/// Every tick of a life.
+fn ticks(life: &Life) -> impl Iterator<Item = Seconds> {
+    (0..=life.end).step_by(TICK as usize)
+}
+
+/// Whether Prometheus scrapes and evaluates now, while it runs.
+fn is_step(at: Seconds) -> bool {
+    at.is_multiple_of(STEP)
+}
+
+/// What is to be expected where it is evaluated at all.
+fn evaluated(surroundings: &Surroundings, at: Seconds, state: State) -> Option<State> {
+    let ran = |ago: Seconds| surroundings.prometheus(at.saturating_sub(ago));
+    let settled = (0..=AFTER_PROMETHEUS).step_by(TICK as usize).all(ran);
+    match (surroundings.prometheus(at), settled) {
+        (false, _) => None,
+        (true, true) => Some(state),
+        (true, false) => Some(if state == State::Never {
+            State::Never
+        } else {
+            State::May
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -56,8 +56,6 @@ pub struct Notification {
 /// One alert of a notification.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Alert {
-    /// `firing` or `resolved`: a notification that something fires also says what has ended.
-    pub status: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.

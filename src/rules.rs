@@ -1,5 +1,6 @@
 //! The recording and alert rules of this version: `laaffic-exporter rules` prints them, and the file under `deploy/` is what it prints with
-//! the defaults. The rules themselves, each with its reasons, are in `templates/rules.yml`.
+//! the defaults. The rules themselves, each with its reasons, are in `templates/rules.yml`; its thresholds are those of [`trouble`], which the
+//! pages go by as well.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -99,7 +100,6 @@ pub fn rules(choices: &Choices) -> Result<String, askama::Error> {
             .external_url
             .as_ref()
             .map_or(ON_THIS_HOST, |url| url.as_str().trim_end_matches('/')),
-        thresholds: Thresholds::OF_THE_PAGES,
         reasons: every_reason().map(Reason::new).collect(),
     };
     file.render()
@@ -116,33 +116,7 @@ struct RuleFile<'r> {
     not_refreshed_for: PrometheusDuration,
     memory: PrometheusDuration,
     external_url: &'r str,
-    thresholds: Thresholds,
     reasons: Vec<Reason>,
-}
-
-/// The thresholds that the pages go by as well ([`crate::words::trouble`]); durations in seconds.
-struct Thresholds {
-    overdue_factor: f64,
-    overdue_grace: u64,
-    most_attempts: i64,
-    longest_interval: i64,
-    pending_grace: u64,
-    missed_polls: u32,
-    clock_skew: f64,
-    budget_ratio: f64,
-}
-
-impl Thresholds {
-    const OF_THE_PAGES: Self = Self {
-        overdue_factor: trouble::OVERDUE_FACTOR,
-        overdue_grace: trouble::OVERDUE_GRACE.as_secs(),
-        most_attempts: trouble::MOST_ATTEMPTS,
-        longest_interval: trouble::LONGEST_INTERVAL_SECONDS,
-        pending_grace: trouble::PENDING_GRACE.as_secs(),
-        missed_polls: trouble::MISSED_POLLS,
-        clock_skew: trouble::CLOCK_SKEW_SECONDS,
-        budget_ratio: trouble::BUDGET_RATIO,
-    };
 }
 
 /// Why a poll fails, for the texts.
@@ -164,23 +138,14 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden;
 
-    /// `UPDATE_GOLDEN=1` writes it.
     #[test]
     fn the_file_under_deploy_is_what_the_defaults_give() {
-        let path = "deploy/prometheus/rules/laaffic.yml";
-        let text = rules(&Choices::default()).unwrap();
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(path, &text).unwrap();
-        }
-        let shipped = std::fs::read_to_string(path).unwrap();
-        let mut lines = text.lines().zip(shipped.lines());
-        let first = lines.find(|(made, shipped)| made != shipped);
-        assert_eq!(
-            first, None,
-            "{path}: run with UPDATE_GOLDEN=1 where the new line is right"
+        golden::matches(
+            "deploy/prometheus/rules/laaffic.yml",
+            &rules(&Choices::default()).unwrap(),
         );
-        assert_eq!(text.len(), shipped.len(), "{path}");
     }
 
     #[test]

@@ -12,15 +12,37 @@ use crate::rules::{Choices, rules};
 /// # Errors
 /// If `out` cannot be written to.
 pub fn print_rules(arguments: RulesArgs, mut out: impl Write) -> Result<()> {
-    let choices = Choices {
-        job: arguments.job,
-        page: arguments.severity,
-        ticket: arguments.ticket_severity,
-        exception_for: arguments.exception_for,
-        down_for: arguments.down_for,
-        not_refreshed_for: arguments.not_refreshed_for,
-        external_url: arguments.external_url,
-    };
-    out.write_all(rules(&choices)?.as_bytes())?;
+    out.write_all(rules(&arguments.into())?.as_bytes())?;
     Ok(out.flush()?)
+}
+
+impl From<RulesArgs> for Choices {
+    fn from(arguments: RulesArgs) -> Self {
+        Self {
+            job: arguments.job,
+            page: arguments.severity,
+            ticket: arguments.ticket_severity,
+            exception_for: arguments.exception_for,
+            down_for: arguments.down_for,
+            not_refreshed_for: arguments.not_refreshed_for,
+            external_url: arguments.external_url,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Command, parse};
+
+    #[test]
+    fn without_flags_it_prints_what_is_under_deploy() {
+        let Ok(cli) = parse(["laaffic-exporter", "rules"]) else {
+            panic!("refused")
+        };
+        let Some(Command::Rules(arguments)) = cli.command else {
+            panic!("{:?}", cli.command)
+        };
+        assert_eq!(Choices::from(arguments), Choices::default());
+    }
 }

@@ -4,7 +4,6 @@ mod parse;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,6 +16,7 @@ use exporter_toolkit::exposition::Format;
 use exporter_toolkit::exposition::body::{FRAME, Frames};
 
 use super::{Activity, Exposition, catalogue, registry};
+use crate::golden;
 use crate::model::{
     AccountName, ApiCode, CountByStatus, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, Outcome,
     RecallType, Status,
@@ -187,22 +187,7 @@ async fn the_whole_catalogue_is_written_as_in_the_golden_files() {
             // It differs from build to build.
             .filter(|line| !line.contains(catalogue::BUILD_INFO.name))
             .collect();
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fixtures/exposition")
-            .join(file);
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&path, &text).unwrap();
-        }
-        let golden = std::fs::read_to_string(&path).unwrap();
-        for (number, (line, expected)) in text.lines().zip(golden.lines()).enumerate() {
-            assert_eq!(
-                line,
-                expected,
-                "{file}:{}; run with UPDATE_GOLDEN=1 where the new line is right",
-                number + 1
-            );
-        }
-        assert_eq!(text, golden, "{file} has another length");
+        golden::matches(&format!("tests/fixtures/exposition/{file}"), &text);
     }
 }
 

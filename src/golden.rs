@@ -1,0 +1,21 @@
+//! Texts that are compared with a file of the project, for tests. `UPDATE_GOLDEN=1` writes the file instead, for a look at what changed.
+
+use std::fs;
+use std::path::Path;
+
+/// Whether a text is what the file has; the path begins at the project's folder.
+pub(crate) fn matches(path: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&file, text).unwrap();
+    }
+    let golden = fs::read_to_string(&file).unwrap();
+    for (number, (line, expected)) in text.lines().zip(golden.lines()).enumerate() {
+        let place = number + 1;
+        assert_eq!(
+            line, expected,
+            "{path}:{place}; run with UPDATE_GOLDEN=1 where the new line is right"
+        );
+    }
+    assert_eq!(text, golden, "{path} has another length");
+}

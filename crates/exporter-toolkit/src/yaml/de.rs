@@ -75,6 +75,20 @@ const MAPPING: Kind = Kind {
 const FOREIGN_TAG: &str =
     "a YAML tag (!…) has no meaning here; remove it, and quote a text that begins with an exclamation mark";
 
+const LINE_SEPARATOR: &str = "holds a line separator (U+0085, U+2028 or U+2029), which ends a line for some readers of YAML and not for \
+     others; write a space, or \\n within double quotes";
+
+/// What is wrong with a value, whatever belongs there. Those separators were line breaks in YAML 1.1 (5.4), so that not even a writer can
+/// be trusted with them.
+fn mistake_of_any(token: &Token<'_>) -> Option<&'static str> {
+    let separator = |character| matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}');
+    match &token.value {
+        _ if token.foreign_tag => Some(FOREIGN_TAG),
+        Value::Scalar(scalar) if scalar.text.contains(separator) => Some(LINE_SEPARATOR),
+        _ => None,
+    }
+}
+
 /// The way through the text, and what was noted on it.
 struct Walk<'t> {
     reader: Reader<'t>,
@@ -115,10 +129,10 @@ impl<'t> Walk<'t> {
     /// Reads a leaf without derived code in between; after a mistake its default.
     fn leaf<L: Leaf>(&mut self) -> Result<L, Stop> {
         let token = self.reader.take()?;
-        let parsed = match &token.value {
-            _ if token.foreign_tag => Err(FOREIGN_TAG.to_owned()),
-            Value::Scalar(scalar) if !scalar.is_null() => L::parse(&scalar.text, scalar.plain),
-            other => Err(not_this(in_words(other), L::KIND, L::HINT)),
+        let parsed = match (mistake_of_any(&token), &token.value) {
+            (Some(mistake), _) => Err(mistake.to_owned()),
+            (None, Value::Scalar(scalar)) if !scalar.is_null() => L::parse(&scalar.text, scalar.plain),
+            (None, other) => Err(not_this(in_words(other), L::KIND, L::HINT)),
         };
         Ok(parsed.unwrap_or_else(|message| {
             self.note(token.at, message);
@@ -356,10 +370,9 @@ impl<'de> SeqAccess<'de> for One<'_, '_> {
     type Error = Stop;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Stop> {
-        let read = if self.token.foreign_tag {
-            Err(Stop::custom(FOREIGN_TAG))
-        } else {
-            seed.deserialize(Found(&self.token.value))
+        let read = match mistake_of_any(&self.token) {
+            Some(mistake) => Err(Stop::custom(mistake)),
+            None => seed.deserialize(Found(&self.token.value)),
         };
         match read {
             Err(Stop::Mistake(message)) => {

@@ -73,6 +73,7 @@ list:
   - [name]
   - !tag {name: x}
   - number: twelve
+  - {name: \"a\\Lb\"}
 ";
     let told = [
         "f:1:7: text: a list is not a text; write one value after the colon",
@@ -95,6 +96,8 @@ list:
         "f:14:5: list[3]: a YAML tag (!…) has no meaning here; remove it, and quote a text that begins with an exclamation mark",
         "f:15:5: list[4]: name is missing",
         "f:15:13: list[4].number: this is not a whole number from 0 to 3; write it in digits, without quotes",
+        "f:16:12: list[5].name: holds a line separator (U+0085, U+2028 or U+2029), which ends a line for some readers of YAML and not for \
+         others; write a space, or \\n within double quotes",
     ];
     let refusal = read(text).unwrap_err();
     assert_eq!(refusal.lines().collect::<Vec<_>>(), told, "{refusal}");

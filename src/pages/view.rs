@@ -6,11 +6,10 @@ use std::time::SystemTime;
 
 use askama::Template;
 use axum::http::StatusCode;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY};
 use axum::response::{Html, IntoResponse, Response};
 use exporter_toolkit::clock::unix_seconds;
+use exporter_toolkit::logging::Unwritten;
 
 use super::assets::{CSS, ICON};
 use super::bar::{self, Segment};
@@ -71,20 +70,19 @@ impl Site {
     }
 }
 
+static UNWRITTEN: Unwritten = Unwritten::new("a small page");
+
 /// A small page, written at once.
 pub(super) fn page_of(status: StatusCode, page: &impl Template) -> Response {
     let mut response = match page.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(error) => {
-            tracing::error!(error = error.to_string(), "a page could not be written");
+            UNWRITTEN.tell(&error);
             let sentence = "The page could not be written; the log says why.\n";
             (StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
         }
     };
-    let headers = response.headers_mut();
-    protect(headers);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    protect(response.headers_mut());
     response
 }
 

@@ -346,10 +346,7 @@ async fn a_flows_page_has_its_last_error_in_full() {
     store.failed("a/b main", key(1), FailureReason::HttpStatus(502), status, at(NOW - 61));
     let router = router_at(&store, NOW);
     let (status, headers, html) = ask(&router, "/flows/a%2Fb%20main/1", &[]).await;
-    assert_eq!(
-        (status, &headers["cache-control"]),
-        (StatusCode::OK, &"no-store".parse().unwrap())
-    );
+    assert_eq!(status, StatusCode::OK);
     assert!(
         headers["content-security-policy"]
             .to_str()
@@ -539,12 +536,10 @@ fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_page_is_strict_and_never_kept() {
+async fn the_page_is_strict() {
     let router = router_at(&store(), NOW);
     let (_, page, _) = ask(&router, "/", &[]).await;
     assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
-    assert_eq!(header(&page, "cache-control"), "no-store");
-    assert_eq!(header(&page, "x-content-type-options"), "nosniff");
     let policy = header(&page, "content-security-policy");
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"));
     assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
@@ -633,7 +628,6 @@ async fn what_the_page_brings_along_is_kept_by_its_content() {
 async fn the_json_says_what_the_page_says() {
     let (_, headers, body) = ask(&router_at(&store(), NOW), "/api/v1/flows", &[]).await;
     assert_eq!(header(&headers, "content-type"), "application/json");
-    assert_eq!(header(&headers, "cache-control"), "no-store");
     let json: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(json["generated_timestamp_seconds"], json!(1_795_000_000.0));
     assert_eq!(

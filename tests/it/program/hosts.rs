@@ -155,6 +155,7 @@ async fn every_answer_says_that_it_is_what_it_says_and_not_to_be_kept() {
         (Method::GET, "/", &[], 200),
         (Method::GET, "/config", &[], 200),
         (Method::GET, "/api/v1/flows", &[], 200),
+        (Method::GET, "/flows/none/1", &[], 404),
         (Method::GET, "/-/healthy", &[], 200),
         (Method::GET, "/runbooks", &[], 308),
         (Method::GET, "/nowhere", &[], 404),

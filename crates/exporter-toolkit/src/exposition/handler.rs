@@ -17,6 +17,9 @@ use super::negotiate::{self, Encoding};
 use super::places::{Full, Place, Places};
 use super::text::{self, Format};
 use crate::client::Network;
+use crate::logging::Unwritten;
+
+static UNWRITTEN: Unwritten = Unwritten::new("the metrics");
 
 /// When to ask again where too many ask at once, in seconds: few answers take longer.
 const AGAIN_IN: HeaderValue = HeaderValue::from_static("1");
@@ -115,7 +118,7 @@ pub fn respond<F: Frames>(
     match body {
         Ok(body) => with_headers(Response::new(Body::new(body)), format, encoding),
         Err(error) => {
-            tracing::error!(error = error.to_string(), "the metrics could not be written");
+            UNWRITTEN.tell(&error);
             let sentence = "The metrics could not be written; the log says why.\n";
             (StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
         }

@@ -6,6 +6,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod unwritten;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -26,6 +27,7 @@ use tracing_subscriber::{Layer, registry};
 pub use self::line::Format;
 use self::line::{Line, Value};
 pub use self::throttle::{Throttle, Throttled};
+pub use self::unwritten::Unwritten;
 use crate::clock::SharedClock;
 
 /// What a field is called that carries the event's text.

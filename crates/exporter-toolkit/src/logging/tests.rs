@@ -233,3 +233,17 @@ proptest! {
         prop_assert!(line.chars().all(visible) && line.matches('\n').count() == 1, "{line:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_can_never_be_written_is_a_line_a_minute() {
+    let page = Unwritten::new("a page");
+    let ask = || page.tell(&fmt::Error);
+    let first = logged(Format::Logfmt, || (0..1000).for_each(|_| ask()));
+    assert_eq!(first.lines().count(), 1, "{first}");
+    for part in ["msg=\"an answer could not be written\"", "answer=\"a page\"", "error="] {
+        assert!(first.contains(part), "{part}: {first}");
+    }
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let second = logged(Format::Logfmt, ask);
+    assert!(second.contains("more=999"), "{second}");
+}

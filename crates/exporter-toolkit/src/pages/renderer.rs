@@ -13,10 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER, VARY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -28,6 +25,7 @@ use super::rendering::{Packer, Rendering, Room};
 use super::unpacked::{self, Unpacked};
 use crate::exposition::body::FRAME;
 use crate::exposition::negotiate::{self, Encoding};
+use crate::logging::Unwritten;
 
 /// Answers written at once.
 const AT_ONCE: usize = 2;
@@ -51,6 +49,8 @@ struct Shared<K> {
     /// Frames of the last answer: as many will be needed for the next.
     usual: AtomicU32,
 }
+
+static UNWRITTEN: Unwritten = Unwritten::new("a page");
 
 /// An answer, as soon as there is one. Who writes it has the lock, and the others wait for that.
 type Slot = tokio::sync::Mutex<Option<Rendering>>;
@@ -89,8 +89,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> Renderer<K> {
         }))
     }
 
-    /// Answers with what `write` writes, compressed as the client asks, never to be kept by it: old numbers must not pass for fresh. Whoever
-    /// has what has the tag that `write` gives gets 304. Where others have all turns or all room for long, 503.
+    /// Answers with what `write` writes, compressed as the client asks. Whoever has what has the tag that `write` gives gets 304. Where others have all turns or all room for long, 503.
     pub async fn answer<E: Into<Failed>>(
         &self,
         request: &HeaderMap,
@@ -112,8 +111,6 @@ impl<K: Clone + Eq + Hash + Send + 'static> Renderer<K> {
             Ok(mut response) => {
                 let headers = response.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
                 headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
                 response
             }
@@ -232,7 +229,7 @@ impl IntoResponse for Unanswered {
                 (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, COME_BACK)], sentence).into_response()
             }
             Self::Failed(error) => {
-                tracing::error!(error = error.to_string(), "an answer could not be written");
+                UNWRITTEN.tell(&*error);
                 let sentence = "The answer could not be written; the log says why.\n";
                 (StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
             }

@@ -25,7 +25,7 @@ use crate::web_config::{ORDINARY_COST, PasswordHash, Users};
 /// Credentials that are remembered, right ones and wrong ones each.
 const REMEMBERED: usize = 100;
 
-/// Requests that may wait for a password to be checked. Each holds its head, and there are no more connections than this.
+/// Requests that may wait for a password to be checked. Each holds its head.
 const MAX_WAITING: usize = 400;
 
 /// As many of them may come from one network, so that others find room.

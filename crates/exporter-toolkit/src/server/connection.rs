@@ -39,13 +39,16 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a request's head.
+/// Bytes of the head of an HTTP/2 request.
 const MAX_HEAD: u32 = 32 * 1024;
 
-/// Bytes that wait for one slow client, each; of HTTP/2, for one answer.
-const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes of the head of an HTTP/1 request, and those that wait for one slow client: hyper knows one bound for both.
+const HTTP1_BUFFER: usize = 64 * 1024;
 
-/// HTTP/2 requests at once on one connection: as many as the probes that a Prometheus sends over it, and few enough that 400 connections
+/// Bytes of one HTTP/2 answer that wait for a slow client.
+const HTTP2_SEND_BUFFER: usize = 64 * 1024;
+
+/// HTTP/2 requests at once on one connection: as many as the probes that a Prometheus sends over it, and few enough that 320 connections
 /// full of answers that nobody takes do not fill the memory.
 const MAX_STREAMS: u32 = 16;
 
@@ -135,7 +138,7 @@ where
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(NEXT_REQUEST)
-        .max_buf_size(SEND_BUFFER);
+        .max_buf_size(HTTP1_BUFFER);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     until_the_end(connection, http1::Connection::graceful_shutdown, stop).await
 }
@@ -155,7 +158,7 @@ where
         .initial_connection_window_size(WINDOW)
         .initial_stream_window_size(WINDOW)
         .max_header_list_size(MAX_HEAD)
-        .max_send_buf_size(SEND_BUFFER);
+        .max_send_buf_size(HTTP2_SEND_BUFFER);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     until_the_end(connection, http2::Connection::graceful_shutdown, stop).await
 }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Progress;
 use crate::client::Network;
 
-/// Connections open at once, all listeners together. Each can have us keep some 100 KB: a head of a request that never ends, and TLS.
-const MOST: usize = 400;
+/// Connections open at once, all listeners together. Each can have us keep some 130 KB: a head of a request that never ends, and TLS.
+const MOST: usize = 320;
 
 /// How often, with all slots taken and all of them busy, somebody is looked for who is not any more.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use tracing::{error, info, warn};
 
 use super::load::{RateLimit, WebConfig, load_and_see};
+use crate::logging::{Throttle, Throttled};
 use crate::watched::{Files, News, Watched};
 use crate::yaml::LoadError;
 
@@ -18,7 +19,13 @@ pub struct LiveWebConfig {
     /// What the file said at the start. Some of it holds until the end.
     start: Arc<WebConfig>,
     // The lock is held for reading a few files, once a second at most; never across an await.
-    state: Mutex<Watched<Arc<WebConfig>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    watched: Watched<Arc<WebConfig>>,
+    log: Throttle<News>,
 }
 
 /// The web configuration at one moment.
@@ -49,7 +56,10 @@ impl LiveWebConfig {
         let start = Arc::new(config);
         Self {
             path,
-            state: Mutex::new(Watched::new(Arc::clone(&start), files)),
+            state: Mutex::new(State {
+                watched: Watched::new(Arc::clone(&start), files),
+                log: Throttle::default(),
+            }),
             start,
         }
     }
@@ -62,8 +72,8 @@ impl LiveWebConfig {
             self.look(&mut state, path);
         }
         Current {
-            config: Arc::clone(state.good()),
-            usable: state.is_current(),
+            config: Arc::clone(state.watched.good()),
+            usable: state.watched.is_current(),
         }
     }
 
@@ -78,28 +88,34 @@ impl LiveWebConfig {
         self.start.rate_limit
     }
 
-    fn look(&self, state: &mut Watched<Arc<WebConfig>>, path: &Path) {
+    fn look(&self, state: &mut State, path: &Path) {
         let start = &self.start;
         let load = || {
             let (config, files) = load_and_see(path).map_err(|error| one_line(&error))?;
             Ok((Arc::new(fitting(config, start)?), files))
         };
-        let news = state.look(load);
-        let path = path.display();
-        match news {
-            None => {}
-            Some(News::Renewed) => {
-                let now = state.good();
-                if now.http2 != start.http2 || now.rate_limit != start.rate_limit {
-                    warn!(%path, "http2 and rate_limit of the web configuration changed; that takes a restart");
-                }
-                info!(%path, "web configuration changed, using its new content");
-            }
-            Some(News::Failed(reason)) => error!(
-                reason,
-                "web configuration changed and cannot be used, answering 500 until it can"
-            ),
+        let State { watched, log } = state;
+        let news = watched.look(load);
+        let line = news.and_then(|news| log.tell(news)).or_else(|| log.take_due());
+        if let Some(line) = line {
+            write(path, &line, watched.good(), start);
         }
+    }
+}
+
+fn write(path: &Path, line: &Throttled<News>, now: &WebConfig, start: &WebConfig) {
+    let (path, more) = (path.display(), line.more());
+    match &line.event {
+        News::Renewed => {
+            if now.http2 != start.http2 || now.rate_limit != start.rate_limit {
+                warn!(%path, "http2 and rate_limit of the web configuration changed; that takes a restart");
+            }
+            info!(%path, more, "web configuration changed, using its new content");
+        }
+        News::Failed(reason) => error!(
+            reason,
+            more, "web configuration changed and cannot be used, answering 500 until it can"
+        ),
     }
 }
 
@@ -173,7 +189,7 @@ mod tests {
         };
         write(&format!("basic_auth_users: {{al: {HASH}}}"));
         let live = LiveWebConfig::open(&path).unwrap();
-        let later = || tokio::time::advance(Duration::from_secs(1));
+        let later = || tokio::time::advance(Duration::from_secs(61));
 
         write("basic_auth_users: {al: hunter2, be: hunter3}");
         assert!(live.current().usable);

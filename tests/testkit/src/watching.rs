@@ -69,8 +69,14 @@ impl Exporter {
 /// A configuration of these accounts of a played vendor, with no limit that matters: `global` is what stands under that key, `flows`
 /// what stands of each flow.
 pub fn config(vendor: &Simulator, account: &Account, global: &str, flows: impl IntoIterator<Item = String>) -> String {
+    let account = account_section(vendor, account, flows);
+    format!("global: {{{global}}}\naccounts:\n{account}")
+}
+
+/// The part of a configuration that is about one account.
+pub fn account_section(vendor: &Simulator, account: &Account, flows: impl IntoIterator<Item = String>) -> String {
     let mut text = format!(
-        "global: {{{global}}}\naccounts:\n  - name: {}\n    base_url: {}\n    api_key: {}\n    api_secret: {}\n    \
+        "  - name: {}\n    base_url: {}\n    api_key: {}\n    api_secret: {}\n    \
          rate_limit: 10000\n    max_concurrent_requests: 20\n    flows:\n",
         account.name,
         vendor.url(),

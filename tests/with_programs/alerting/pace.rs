@@ -1,7 +1,7 @@
 //! Time that runs faster: the same rules and configurations with every duration divided, so that five minutes pass in seconds.
 
 /// How many times as fast. Five minutes are ten seconds, which is still many scrapes on a busy host.
-const FACTOR: u64 = 30;
+pub(super) const FACTOR: u64 = 30;
 
 /// The text with every duration in it divided by [`FACTOR`], be it written as one (`5m`, `1h30m`, `500ms`) or compared with the time
 /// (`time() - 300`); prose that mentions one changes with it.

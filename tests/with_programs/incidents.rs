@@ -38,6 +38,7 @@ fn life() -> Life {
         seed: 0,
         number: 0,
         end: 2 * HOUR,
+        step: 30,
         accounts: vec!["main"],
         targets: vec![target("a:1"), target("b:1")],
         flows: [0, 30, 180, 900, 1800]

@@ -4,10 +4,7 @@
 //! may show and what it shows for sure; from there on it is the promise alone that says when the alert fires.
 
 use super::expectation::State;
-use super::life::{STEP, Seconds};
-
-/// An evaluation after the moment, and a little more.
-pub const SLACK: Seconds = STEP + 5;
+use super::life::Seconds;
 
 /// What an alert promises.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +38,8 @@ pub struct Sight {
 #[derive(Debug)]
 pub struct Belief {
     promise: Promise,
+    /// There is an evaluation within so long after any moment.
+    slack: Seconds,
     active: Option<Active>,
     over: Option<Over>,
     last_shown: Seconds,
@@ -72,10 +71,11 @@ struct Over {
 }
 
 impl Belief {
-    /// Nothing holds at the beginning.
-    pub fn new(promise: Promise) -> Self {
+    /// Nothing holds at the beginning. There is an evaluation within `slack` of any moment.
+    pub fn new(promise: Promise, slack: Seconds) -> Self {
         Self {
             promise,
+            slack,
             active: None,
             over: Some(Over {
                 earliest: 0,
@@ -138,7 +138,7 @@ impl Belief {
             let recent = self
                 .entries
                 .iter()
-                .filter(|entry| **entry < at && **entry + FLAPPING > at + SLACK);
+                .filter(|entry| **entry < at && **entry + FLAPPING > at + self.slack);
             let hold = match recent.count() {
                 2.. => self.promise.hold_flapping,
                 _ => self.promise.hold,
@@ -146,8 +146,8 @@ impl Belief {
             let was_firing = over
                 .before
                 .and_then(|before| before.latest)
-                .filter(|latest| latest + self.promise.threshold + SLACK <= over.earliest);
-            let in_time = at + SLACK <= over.earliest + hold;
+                .filter(|latest| latest + self.promise.threshold + self.slack <= over.earliest);
+            let in_time = at + self.slack <= over.earliest + hold;
             active.latest = Some(was_firing.filter(|_| in_time).unwrap_or(at));
             active.may_have_ended = over.before.is_some() && !(was_firing.is_some() && in_time);
         } else if let Some(active) = &mut self.active {
@@ -167,7 +167,8 @@ impl Belief {
             true => self.promise.hold_flapping,
             false => self.promise.hold,
         };
-        over.latest.map_or(Seconds::MAX, |latest| latest + hold + STEP + SLACK)
+        over.latest
+            .map_or(Seconds::MAX, |latest| latest + hold + 2 * self.slack)
     }
 
     /// Whether the condition holds for sure, by what was seen.
@@ -187,7 +188,7 @@ impl Belief {
         let state = match (self.active, self.over) {
             (Some(active), None) => {
                 let latest = active.latest.unwrap_or(at);
-                if at >= latest + threshold + SLACK {
+                if at >= latest + threshold + self.slack {
                     State::Must
                 } else if at < earliest {
                     State::Never
@@ -219,9 +220,9 @@ impl Belief {
         }
         // What is remembered of a moment is remembered to the evaluation.
         let silent = at.saturating_sub(self.last_shown);
-        if silent > self.promise.silence + 10 * SLACK {
+        if silent > self.promise.silence + 10 * self.slack {
             State::Never
-        } else if silent + 10 * SLACK > self.promise.silence {
+        } else if silent + 10 * self.slack > self.promise.silence {
             state.min(State::May)
         } else {
             state
@@ -258,7 +259,7 @@ mod tests {
     /// Shows the same from one moment to the other.
     fn show(belief: &mut Belief, span: std::ops::Range<Seconds>, sight: Sight) {
         let since = span.start;
-        for at in span.step_by(STEP as usize) {
+        for at in span.step_by(30) {
             let active = sight.active.map(|_| since);
             belief.see(at, Sight { active, ..sight }, false);
         }
@@ -266,7 +267,7 @@ mod tests {
 
     #[test]
     fn it_fires_after_the_threshold_and_ends_after_the_hold() {
-        let mut belief = Belief::new(PROMISE);
+        let mut belief = Belief::new(PROMISE, 35);
         show(&mut belief, 0..600, OFF);
         show(&mut belief, 600..1200, ON);
         assert_eq!(belief.state(870).0, State::Never);
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn silence_changes_nothing_for_a_day() {
-        let mut belief = Belief::new(PROMISE);
+        let mut belief = Belief::new(PROMISE, 35);
         show(&mut belief, 600..690, ON);
         assert_eq!(belief.state(1000).0, State::Must);
         assert_eq!(belief.state(80_000).0, State::Must);
@@ -291,7 +292,7 @@ mod tests {
     #[test]
     fn one_that_comes_back_in_time_goes_on_and_one_that_does_not_begins_anew() {
         for (gap, state) in [(60, State::Must), (90, State::May), (150, State::May)] {
-            let mut belief = Belief::new(PROMISE);
+            let mut belief = Belief::new(PROMISE, 35);
             show(&mut belief, 0..3000, ON);
             show(&mut belief, 3000..3000 + gap, OFF);
             show(&mut belief, 3000 + gap..3030 + gap, ON);
@@ -299,7 +300,7 @@ mod tests {
             show(&mut belief, 3030 + gap..3360 + gap, ON);
             assert_eq!(belief.state(3350 + gap).0, State::Must, "after {gap} s");
         }
-        let mut belief = Belief::new(PROMISE);
+        let mut belief = Belief::new(PROMISE, 35);
         show(&mut belief, 0..3000, ON);
         show(&mut belief, 3000..3300, OFF);
         show(&mut belief, 3300..3600, ON);
@@ -308,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_is_not_sure_is_neither_a_must_nor_a_must_not() {
-        let mut belief = Belief::new(PROMISE);
+        let mut belief = Belief::new(PROMISE, 35);
         let either = Sight {
             active: Some(0),
             over: true,

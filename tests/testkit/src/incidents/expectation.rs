@@ -22,6 +22,8 @@ pub enum State {
 pub struct Expected {
     /// Its name.
     pub alert: &'static str,
+    /// How long it is from one evaluation to the next.
+    pub step: Seconds,
     /// The labels.
     pub labels: BTreeMap<&'static str, String>,
     /// What it has to do at each evaluation; `None` where nobody evaluates.
@@ -34,9 +36,10 @@ pub struct Expected {
 
 impl Expected {
     /// Nothing is expected yet.
-    pub fn new(alert: &'static str, labels: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+    pub fn new(alert: &'static str, step: Seconds, labels: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         Self {
             alert,
+            step,
             labels: labels.into_iter().collect(),
             states: Vec::new(),
             earliest: BTreeMap::new(),

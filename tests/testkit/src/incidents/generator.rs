@@ -6,9 +6,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::life::{
-    EXCEPTION, Face, Flow, IN_PROGRESS, Life, STEP, Seconds, TICK, Target, Trouble, VendorTrouble, What,
-};
+use super::life::{EXCEPTION, Face, Flow, IN_PROGRESS, Life, Seconds, TICK, Target, Trouble, VendorTrouble, What};
 
 const MINUTE: Seconds = 60;
 const HOUR: Seconds = 60 * MINUTE;
@@ -23,11 +21,27 @@ const QUIET: Seconds = 20 * MINUTE;
 pub fn life(seed: u64, number: usize, flows: usize) -> Life {
     let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
     // promtool's time grows with it, and most that can happen does within some hours; a silence of a day needs more.
-    let end = *[8, 8, 8, 10, 10, 12, 12, 15, 30].choose(&mut rng).unwrap() * HOUR;
+    // Half as often is half as dear, and Prometheus need not look every 30 seconds.
+    let (hours, step) = *[
+        (4, 30),
+        (4, 30),
+        (4, 30),
+        (5, 60),
+        (5, 60),
+        (6, 60),
+        (6, 60),
+        (8, 60),
+        (8, 60),
+        (28, 60),
+    ]
+    .choose(&mut rng)
+    .unwrap();
+    let end = hours * HOUR;
     let mut life = Life {
         seed,
         number,
         end,
+        step,
         accounts: ACCOUNTS.to_vec(),
         targets: targets(&mut rng, end),
         flows: Vec::new(),
@@ -61,13 +75,13 @@ fn any_length(rng: &mut StdRng, from: Seconds, until: Seconds) -> Seconds {
 }
 
 /// A moment at which nobody scrapes, so that what begins then has begun when somebody does.
-fn between_steps(rng: &mut StdRng, at: Seconds) -> Seconds {
-    at / STEP * STEP + TICK * rng.random_range(1..5)
+fn between_steps(rng: &mut StdRng, step: Seconds, at: Seconds) -> Seconds {
+    at / step * step + TICK * rng.random_range(1..step / TICK - 1)
 }
 
 /// When something is over that begins now and lasts about so long.
-fn end_of(rng: &mut StdRng, from: Seconds, length: Seconds) -> Seconds {
-    between_steps(rng, from + length).max(from + TICK)
+fn end_of(rng: &mut StdRng, step: Seconds, from: Seconds, length: Seconds) -> Seconds {
+    between_steps(rng, step, from + length).max(from + TICK)
 }
 
 /// What goes wrong around the flows, one after the other and sometimes two at once.
@@ -75,7 +89,7 @@ fn surround(rng: &mut StdRng, life: &mut Life) {
     let mut at = QUIET + any_length(rng, 10 * MINUTE, 2 * HOUR);
     while at + HOUR < life.end {
         let at_once = rng.random_bool(0.15);
-        let from = between_steps(rng, at);
+        let from = between_steps(rng, life.step, at);
         let until = trouble(rng, life, from).min(life.end);
         at = match at_once {
             true => from + any_length(rng, MINUTE, 20 * MINUTE),
@@ -92,6 +106,7 @@ fn trouble(rng: &mut StdRng, life: &mut Life, from: Seconds) -> Seconds {
     let Some(target) = alive.choose(rng).copied() else {
         return from + MINUTE;
     };
+    let step = life.step;
     let account = *ACCOUNTS.choose(rng).unwrap();
     let whose = match rng.random_bool(0.5) {
         true => vec![account],
@@ -108,33 +123,33 @@ fn trouble(rng: &mut StdRng, life: &mut Life, from: Seconds) -> Seconds {
     };
     match rng.random_range(0..100) {
         // A restart, and a crash that somebody has to look after.
-        0..15 => add(from..between_steps(rng, from + STEP), What::Stopped(target)),
+        0..15 => add(from..between_steps(rng, step, from + step), What::Stopped(target)),
         15..25 => {
             let length = any_length(rng, MINUTE, 3 * HOUR);
-            add(from..end_of(rng, from, length), What::Stopped(target))
+            add(from..end_of(rng, step, from, length), What::Stopped(target))
         }
         // It starts again and again.
         25..31 => {
-            let every = any_length(rng, MINUTE, 15 * MINUTE).next_multiple_of(STEP) + STEP;
+            let every = any_length(rng, MINUTE, 15 * MINUTE).next_multiple_of(step) + step;
             let until = from + every * rng.random_range(3..10);
             life.troubles.push(Trouble {
                 span: from..until,
-                pulse: Some((STEP, every)),
+                pulse: Some((step, every)),
                 what: What::Stopped(target),
             });
             until
         }
         31..39 => {
             let length = any_length(rng, MINUTE, 2 * HOUR);
-            add(from..end_of(rng, from, length), What::Frozen(target))
+            add(from..end_of(rng, step, from, length), What::Frozen(target))
         }
         39..47 => {
             let length = any_length(rng, 2 * TICK, HOUR);
-            add(from..end_of(rng, from, length), What::Unscraped(target))
+            add(from..end_of(rng, step, from, length), What::Unscraped(target))
         }
         // Every second scrape is lost, or it is down four of every five minutes.
         47..52 => {
-            let pulse = *[(STEP, 2 * STEP), (4 * MINUTE, 5 * MINUTE)].choose(rng).unwrap();
+            let pulse = *[(step, 2 * step), (4 * MINUTE, 5 * MINUTE)].choose(rng).unwrap();
             let until = from + any_length(rng, 20 * MINUTE, 3 * HOUR);
             life.troubles.push(Trouble {
                 span: from..until,
@@ -173,12 +188,12 @@ fn trouble(rng: &mut StdRng, life: &mut Life, from: Seconds) -> Seconds {
         }
         84..89 => {
             let length = any_length(rng, MINUTE, 2 * HOUR);
-            add(from..end_of(rng, from, length), What::Vanished(target))
+            add(from..end_of(rng, step, from, length), What::Vanished(target))
         }
         // Another pod takes over.
         89..95 => {
-            let gap = STEP + any_length(rng, TICK, 3 * MINUTE);
-            let begin = between_steps(rng, from + gap);
+            let gap = step + any_length(rng, TICK, 3 * MINUTE);
+            let begin = between_steps(rng, step, from + gap);
             let old = &mut life.targets[target];
             let end = std::mem::replace(&mut old.span.end, from);
             let accounts = old.accounts.clone();
@@ -192,7 +207,7 @@ fn trouble(rng: &mut StdRng, life: &mut Life, from: Seconds) -> Seconds {
         }
         _ => {
             let length = any_length(rng, MINUTE, 40 * MINUTE);
-            add(from..end_of(rng, from, length), What::PrometheusStopped)
+            add(from..end_of(rng, step, from, length), What::PrometheusStopped)
         }
     }
 }

@@ -115,7 +115,8 @@ impl Knowledge {
                 last: at,
             }),
         }
-        let interval = match at < self.slow_until {
+        let may_think_it_over = |learnt: &Learnt| matches!(learnt.lesson, Lesson::Face(face) if face.is_terminal());
+        let interval = match at < self.slow_until || self.possible.iter().any(may_think_it_over) {
             true => self.interval.max(TERMINAL),
             false => self.interval,
         };

@@ -11,9 +11,6 @@ pub type Seconds = u64;
 /// The grain of time: nothing happens between two ticks.
 pub const TICK: Seconds = 5;
 
-/// Prometheus scrapes and evaluates so often.
-pub const STEP: Seconds = 30;
-
 /// One life, with all that there is in it.
 #[derive(Debug, Clone)]
 pub struct Life {
@@ -23,6 +20,8 @@ pub struct Life {
     pub number: usize,
     /// When it is over.
     pub end: Seconds,
+    /// Prometheus scrapes and evaluates so often.
+    pub step: Seconds,
     /// The accounts.
     pub accounts: Vec<&'static str>,
     /// Exporters as Prometheus finds them.
@@ -31,6 +30,13 @@ pub struct Life {
     pub flows: Vec<Flow>,
     /// What goes wrong around them.
     pub troubles: Vec<Trouble>,
+}
+
+impl Life {
+    /// Within this time of a moment there was an evaluation, and a little more.
+    pub fn slack(&self) -> Seconds {
+        self.step + TICK
+    }
 }
 
 /// An exporter under an address.

@@ -23,7 +23,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use self::life::{Life, STEP, Seconds, clock};
+use self::life::{Life, Seconds, clock};
 use self::promtool::Rules;
 use self::report::Table;
 use self::surroundings::Surroundings;
@@ -123,7 +123,7 @@ pub fn judge(life: &Life, count: usize, rules: &Rules) -> Outcome {
         outcome.stories.push(format!(
             "{}: fires at {}, about nothing that there is (seed {}, life {})\n",
             promtool::words(&labels),
-            clock(step as Seconds * STEP),
+            clock(step as Seconds * life.step),
             life.seed,
             life.number
         ));

@@ -9,7 +9,7 @@ use laaffic_simulator::{Fault, FaultPlan, FlowState, Lifecycle, Scope, Settings,
 use tokio::time::Instant;
 
 use super::exporter::{Exporter, HostClock, Network, labels};
-use super::life::{Face, Flow, Life, STEP, Seconds, TICK, VendorTrouble};
+use super::life::{Face, Flow, Life, Seconds, TICK, VendorTrouble};
 use super::series::Series;
 use super::surroundings::{Surroundings, TargetAt};
 use crate::vendor::account;
@@ -27,7 +27,7 @@ pub fn play(life: &Life, surroundings: &Surroundings, families: &BTreeSet<String
         let began = Instant::now();
         for at in (0..=life.end).step_by(TICK as usize) {
             stage.change(at, surroundings).await;
-            if at.is_multiple_of(STEP) && surroundings.prometheus(at) {
+            if at.is_multiple_of(life.step) && surroundings.prometheus(at) {
                 stage.scrape(at, surroundings, families, &mut series);
             }
             tokio::time::sleep_until(began + Duration::from_secs(at + TICK)).await;
@@ -171,7 +171,7 @@ impl<'l> Stage<'l> {
 
     /// Prometheus scrapes every target that it knows.
     fn scrape(&mut self, at: Seconds, surroundings: &Surroundings, families: &BTreeSet<String>, series: &mut Series) {
-        let step = (at / STEP) as usize;
+        let step = (at / self.life.step) as usize;
         for (target, exporter) in self.exporters.iter().enumerate() {
             let instance = &self.life.targets[target].instance;
             let now = surroundings.target(target, at);

@@ -9,13 +9,15 @@ use std::process::Command;
 
 use serde_yaml::Value;
 
-use super::life::{Life, STEP, Seconds};
+use super::life::{Life, Seconds};
+use super::oracle::ALERTS;
 use super::series::Series;
 
 /// What is asked at every evaluation. Of the labels only those that tell one alert from another; the value says how many there are.
 const FIRING: &str = "count by (alertname, instance, account, key_id) (ALERTS{alertstate=\"firing\"})";
 
-/// Rules as they are tested: without their texts, which cost most of the time and are tested elsewhere.
+/// Rules as they are tested: those that are judged and what they read, without their texts, which cost most of the time and are tested
+/// elsewhere.
 #[derive(Debug)]
 pub struct Rules {
     folder: tempfile::TempDir,
@@ -42,12 +44,20 @@ impl Rules {
             folder,
             kept: None,
         };
-        for (number, path) in paths.iter().enumerate() {
+        let read = |path: &PathBuf| {
             let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let mut yaml: Value = serde_yaml::from_str(&change(text)).unwrap();
+            serde_yaml::from_str(&change(text)).unwrap()
+        };
+        let mut files: Vec<Value> = paths.iter().map(read).collect();
+        let needed = needed(&files);
+        for (number, yaml) in files.iter_mut().enumerate() {
             for group in yaml["groups"].as_sequence_mut().into_iter().flatten() {
                 rules.groups.extend(group["name"].as_str().map(str::to_owned));
-                for rule in group["rules"].as_sequence_mut().into_iter().flatten() {
+                let Some(of_group) = group["rules"].as_sequence_mut() else {
+                    continue;
+                };
+                of_group.retain(|rule| needed.contains(name(rule)));
+                for rule in of_group {
                     rule.as_mapping_mut().unwrap().remove("annotations");
                 }
             }
@@ -80,19 +90,25 @@ impl Rules {
     pub fn evaluate(&self, life: &Life, series: Series) -> Vec<Firing> {
         let file = self.folder.path().join(format!("life-{}.yml", life.number));
         self.write(&file, life, series).unwrap();
-        let output = Command::new("promtool").args(["test", "rules"]).arg(&file).output();
+        // A life needs little memory and makes much garbage.
+        let output = Command::new("promtool")
+            .args(["test", "rules"])
+            .arg(&file)
+            .env("GOGC", "400")
+            .output();
         let output = output.expect("promtool runs");
         if self.kept.is_none() {
             let _ = fs::remove_file(&file);
         }
         let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-        read(&text, (life.end / STEP) as usize).unwrap_or_else(|problem| {
+        read(&text, life.step, (life.end / life.step) as usize).unwrap_or_else(|problem| {
             let end: Vec<_> = text.lines().take(20).collect();
             panic!("promtool says {problem}:\n{}", end.join("\n"))
         })
     }
 
     fn write(&self, file: &Path, life: &Life, series: Series) -> std::io::Result<()> {
+        let step = life.step;
         let mut out = std::io::BufWriter::new(fs::File::create(file)?);
         writeln!(out, "rule_files:")?;
         for file in &self.files {
@@ -102,7 +118,7 @@ impl Rules {
         writeln!(out, "group_eval_order: {:?}", self.groups)?;
         writeln!(
             out,
-            "evaluation_interval: {STEP}s\ntests:\n  - interval: {STEP}s\n    input_series:"
+            "evaluation_interval: {step}s\ntests:\n  - interval: {step}s\n    input_series:"
         )?;
         for (series, values) in series.lines() {
             writeln!(
@@ -113,15 +129,43 @@ impl Rules {
         }
         // Nothing is expected, so promtool tells what it got wherever anything fires.
         writeln!(out, "    promql_expr_test:")?;
-        for step in 0..=life.end / STEP {
-            writeln!(out, "      - expr: '{FIRING}'\n        eval_time: {}s", step * STEP)?;
+        for number in 0..=life.end / step {
+            writeln!(out, "      - expr: '{FIRING}'\n        eval_time: {}s", number * step)?;
         }
         out.flush()
     }
 }
 
-/// What promtool has found at each of the evaluations 0 to `last`.
-fn read(output: &str, last: usize) -> Result<Vec<Firing>, String> {
+/// The rules without which those that are judged would not be what they are, by their names: the others cost as much and say nothing here.
+fn needed(files: &[Value]) -> BTreeSet<String> {
+    let groups = files.iter().flat_map(|yaml| yaml["groups"].as_sequence()).flatten();
+    let rules: Vec<_> = groups
+        .flat_map(|group| group["rules"].as_sequence())
+        .flatten()
+        .map(|rule| (name(rule), rule["expr"].as_str().unwrap_or_default()))
+        .collect();
+    let mut needed: BTreeSet<String> = ALERTS.iter().map(|&alert| alert.to_owned()).collect();
+    loop {
+        let is_read = |of: &str| rules.iter().any(|(by, expr)| needed.contains(*by) && expr.contains(of));
+        let more: Vec<_> = rules
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| !needed.contains(*name) && is_read(name))
+            .collect();
+        if more.is_empty() {
+            return needed;
+        }
+        needed.extend(more.into_iter().map(str::to_owned));
+    }
+}
+
+/// What a rule records, or the alert's name.
+fn name(rule: &Value) -> &str {
+    rule["record"].as_str().or(rule["alert"].as_str()).unwrap_or_default()
+}
+
+/// What promtool has found at each of the evaluations 0 to `last`, which come every `every` seconds.
+fn read(output: &str, every: Seconds, last: usize) -> Result<Vec<Firing>, String> {
     let mut firing = vec![Firing::new(); last + 1];
     let mut step = None;
     let mut lines = output.lines().map(str::trim);
@@ -131,7 +175,7 @@ fn read(output: &str, last: usize) -> Result<Vec<Firing>, String> {
             is_understood = true;
         } else if let Some((_, time)) = line.rsplit_once(", time: ") {
             let time = duration(time.trim_end_matches(','))?;
-            step = Some((time / STEP) as usize);
+            step = Some((time / every) as usize);
         } else if let Some(got) = line.strip_prefix("got:") {
             let step: usize = step.take().ok_or("samples of no time")?;
             *firing.get_mut(step).ok_or("a time that was not asked for")? = samples(got.trim())?;
@@ -219,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_promtool_got_is_read() {
-        let firing = read(OUTPUT, 120).unwrap();
+        let firing = read(OUTPUT, 30, 120).unwrap();
         let told = |step: usize| {
             let alerts = firing[step].iter();
             alerts
@@ -230,7 +274,7 @@ mod tests {
         assert_eq!(told(120), ["LaafficX instance=x:1 2", "LaafficY 1"]);
         assert!(told(4).is_empty());
         assert!(
-            read("Unit Testing:  t.yml\n  SUCCESS\n", 3)
+            read("Unit Testing:  t.yml\n  SUCCESS\n", 30, 3)
                 .unwrap()
                 .iter()
                 .all(Firing::is_empty)
@@ -240,7 +284,7 @@ mod tests {
     #[test]
     fn whatever_else_promtool_says_is_no_result() {
         for output in ["", "Unit Testing:  t.yml\n", "  FAILED:\n  parse error\n"] {
-            assert!(read(output, 3).is_err(), "{output:?}");
+            assert!(read(output, 30, 3).is_err(), "{output:?}");
         }
     }
 }

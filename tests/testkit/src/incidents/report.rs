@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::expectation::{Expected, State};
-use super::life::{Life, STEP, Seconds, clock};
+use super::life::{Life, Seconds, clock};
 use super::verdict::{Finding, Lateness, Verdict, Wrong};
 
 /// Troubles around the flows are told from this long before something went wrong.
@@ -96,7 +96,7 @@ impl Row {
 
 /// The story of what went wrong with one alert in one life, and how to see it again.
 pub fn story(life: &Life, flows: usize, expected: &Expected, counts: &[usize], finding: &Finding) -> String {
-    let at = finding.step as Seconds * STEP;
+    let at = finding.step as Seconds * expected.step;
     let labels: Vec<_> = expected
         .labels
         .iter()
@@ -168,8 +168,8 @@ fn spans(expected: &Expected, holds: impl Fn(usize) -> bool) -> String {
     let words = |(from, until): &(usize, usize)| {
         format!(
             "{} to {}",
-            clock(*from as Seconds * STEP),
-            clock(*until as Seconds * STEP)
+            clock(*from as Seconds * expected.step),
+            clock(*until as Seconds * expected.step)
         )
     };
     match spans.is_empty() {

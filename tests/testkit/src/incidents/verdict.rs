@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::expectation::{Expected, State};
-use super::life::{STEP, Seconds};
+use super::life::Seconds;
 use super::promtool::{Firing, Labels};
 
 /// How an alert broke its promise.
@@ -158,11 +158,13 @@ pub fn judge(expected: &Expected, counts: &[usize]) -> Verdict {
             resolved_early = false;
         }
         if let Some(earliest) = expected.earliest.get(&step) {
-            let due = step as Seconds * STEP;
+            let due = step as Seconds * expected.step;
             let bound = due.saturating_sub(*earliest);
             let is_first = !is_incident && bound <= UNDISTURBED;
             if fires {
-                let late = (began as Seconds * STEP).checked_sub(*earliest).filter(|_| is_first);
+                let late = (began as Seconds * expected.step)
+                    .checked_sub(*earliest)
+                    .filter(|_| is_first);
                 verdict.lateness.extend(late.map(|late| Lateness { late, bound }));
             } else if !resolved_early {
                 let until = |state: &Option<State>| !matches!(state, Some(State::Never | State::May));
@@ -171,7 +173,7 @@ pub fn judge(expected: &Expected, counts: &[usize]) -> Verdict {
                 match window.position(|(state, count)| state.is_some() && *count > 0) {
                     Some(after) => {
                         find(Wrong::Late, step);
-                        let late = due + after as Seconds * STEP - earliest;
+                        let late = due + after as Seconds * expected.step - earliest;
                         verdict.lateness.extend(is_first.then_some(Lateness { late, bound }));
                     }
                     None => find(Wrong::Missed, step),
@@ -194,7 +196,7 @@ mod tests {
 
     /// `n` never, `m` may, `k` keep, `!` must, space: nobody evaluates; and below, what fires.
     fn judged(states: &str, fires: &str) -> Vec<(Wrong, usize)> {
-        let mut expected = Expected::new("LaafficX", []);
+        let mut expected = Expected::new("LaafficX", 30, []);
         for state in states.chars() {
             let state = match state {
                 'n' => Some(State::Never),
@@ -240,7 +242,7 @@ mod tests {
 
     #[test]
     fn lateness_is_counted_from_the_first_moment_at_which_it_could_fire() {
-        let mut expected = Expected::new("LaafficX", []);
+        let mut expected = Expected::new("LaafficX", 30, []);
         for state in [State::Never, State::May, State::May, State::Must] {
             expected.push(Some(state), 30);
         }

@@ -1,8 +1,8 @@
 //! Alerts on an account as a whole.
 
-use super::super::belief::{Belief, Promise, SLACK, Sight};
+use super::super::belief::{Belief, Promise, Sight};
 use super::super::expectation::{Expected, State};
-use super::super::life::{Life, STEP, Seconds, TICK, Trouble, VendorTrouble, What};
+use super::super::life::{Life, Seconds, TICK, Trouble, VendorTrouble, What};
 use super::super::surroundings::Surroundings;
 use super::{evaluated, is_step, ticks};
 
@@ -17,8 +17,10 @@ const RECOVERY: Seconds = INTERVAL * 3 / 2 + 45;
 /// How long an alert is held after it was seen to be over.
 const HOLD: Seconds = 2 * MINUTE;
 
-/// After the last moment at which something is seen to hold, an alert on it has ended.
-const END: Seconds = HOLD + STEP + SLACK;
+/// After the last moment at which something is seen to hold, an alert on it has ended within this time.
+fn end(life: &Life) -> Seconds {
+    HOLD + life.step + life.slack()
+}
 
 const NOT_REFRESHED: Seconds = 10 * MINUTE;
 const NOT_WATCHED: Seconds = 10 * MINUTE;
@@ -27,7 +29,7 @@ const NOT_WATCHED: Seconds = 10 * MINUTE;
 pub(super) fn expect(life: &Life, surroundings: &Surroundings, account: usize) -> Vec<Expected> {
     let name = life.accounts[account];
     let expected = |alert| {
-        let mut expected = Expected::new(alert, [("account", name.to_owned())]);
+        let mut expected = Expected::new(alert, life.step, [("account", name.to_owned())]);
         let concerns = |trouble: &&Trouble| matches!(&trouble.what, What::Vendor(whose, _) if *whose == name);
         let troubles = life.troubles.iter().filter(concerns);
         expected.story = troubles
@@ -41,7 +43,7 @@ pub(super) fn expect(life: &Life, surroundings: &Surroundings, account: usize) -
     for at in ticks(life) {
         blocked.0.tick(at, surroundings);
         not_refreshed.0.tick(at, surroundings);
-        if !is_step(at) {
+        if !is_step(life, at) {
             continue;
         }
         let (state, earliest) = blocked.0.step(at, surroundings);
@@ -85,12 +87,15 @@ impl Blocked {
                 .into_iter()
                 .map(|target| (target, Standing::default()))
                 .collect(),
-            belief: Belief::new(Promise {
-                threshold: MINUTE,
-                hold: HOLD,
-                hold_flapping: HOLD,
-                silence: 24 * 60 * MINUTE,
-            }),
+            belief: Belief::new(
+                Promise {
+                    threshold: MINUTE,
+                    hold: HOLD,
+                    hold_flapping: HOLD,
+                    silence: 24 * 60 * MINUTE,
+                },
+                life.slack(),
+            ),
         }
     }
 
@@ -162,6 +167,9 @@ impl Blocked {
 
 /// Nothing is learnt of any flow.
 struct NotRefreshed {
+    step: Seconds,
+    slack: Seconds,
+    end: Seconds,
     account: usize,
     watchers: Vec<usize>,
     /// Since when something can be learnt.
@@ -180,6 +188,9 @@ struct NotRefreshed {
 impl NotRefreshed {
     fn new(life: &Life, account: usize) -> Self {
         Self {
+            step: life.step,
+            slack: life.slack(),
+            end: end(life),
             account,
             watchers: watchers(life, account),
             good_since: None,
@@ -212,21 +223,21 @@ impl NotRefreshed {
             }
             false => self.scraped_since = None,
         }
-        let earliest = self.last_sure.saturating_sub(INTERVAL + STEP) + NOT_REFRESHED;
+        let earliest = self.last_sure.saturating_sub(INTERVAL + self.step) + NOT_REFRESHED;
         let learns_now = at < self.last + TICK;
         let sees_good = |target: &usize| sees(target) && surroundings.learns(*target, self.account, at);
         if self.last_sure == at && self.watchers.iter().any(sees_good) {
             self.seen_fine = at;
         }
-        let is_due = at >= earliest && self.seen_fine + NOT_REFRESHED <= at + INTERVAL + STEP;
+        let is_due = at >= earliest && self.seen_fine + NOT_REFRESHED <= at + INTERVAL + self.step;
         if is_due {
             self.last_reason = Some(at);
         }
         let state = match self.scraped_since {
             _ if blocked.is_surely_active() => State::Never,
             Some(since) if is_due && !learns_now && blocked.is_surely_over() => {
-                let late = self.last + NOT_REFRESHED + SLACK;
-                if at >= late.max(since + NOT_REFRESHED + SLACK) {
+                let late = self.last + NOT_REFRESHED + self.slack;
+                if at >= late.max(since + NOT_REFRESHED + self.slack) {
                     State::Must
                 } else if at >= late {
                     State::Keep
@@ -234,15 +245,15 @@ impl NotRefreshed {
                     State::May
                 }
             }
-            _ if self.last_reason.is_some_and(|last| at <= last + END) => State::May,
+            _ if self.last_reason.is_some_and(|last| at <= last + self.end) => State::May,
             _ => State::Never,
         };
         // What ends because the account is blocked has its time too.
         let state = match self.last_reason {
-            Some(last) if state == State::Never && at <= last + END => State::May,
+            Some(last) if state == State::Never && at <= last + self.end => State::May,
             _ => state,
         };
-        (state, earliest.max(self.last + NOT_REFRESHED - INTERVAL - STEP))
+        (state, earliest.max(self.last + NOT_REFRESHED - INTERVAL - self.step))
     }
 }
 
@@ -268,12 +279,12 @@ impl NotWatched {
             Some(_) if at >= earliest => {
                 self.last_reason = Some(at);
                 // Where nothing is listed at all, another alert says so.
-                match at >= earliest + SLACK && !targets.is_empty() {
+                match at >= earliest + life.slack() && !targets.is_empty() {
                     true => State::Must,
                     false => State::May,
                 }
             }
-            _ if self.last_reason.is_some_and(|last| at <= last + END) => State::May,
+            _ if self.last_reason.is_some_and(|last| at <= last + end(life)) => State::May,
             _ => State::Never,
         };
         (state, earliest)

@@ -33,7 +33,7 @@ const KINDS: &[Kind] = &[
         alert: "LaafficRedialFlowExecutionException",
         promise: Promise {
             threshold: 5 * MINUTE,
-            hold: 2 * MINUTE,
+            hold: MINUTE,
             hold_flapping: 10 * MINUTE,
             silence: DAY,
         },
@@ -80,13 +80,13 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// Tickets promise nothing of what cannot be seen, and may stay a little.
+/// Tickets end when it is seen that what they are about is over.
 const fn ticket(threshold: Seconds) -> Promise {
     Promise {
         threshold,
-        hold: 10 * MINUTE,
-        hold_flapping: 10 * MINUTE,
-        silence: 0,
+        hold: 0,
+        hold_flapping: 0,
+        silence: DAY,
     }
 }
 
@@ -107,16 +107,16 @@ pub(super) fn expect(life: &Life, surroundings: &Surroundings, flow: &Flow) -> V
                 ("account", flow.account.to_owned()),
                 ("key_id", flow.key_id.to_string()),
             ];
-            let mut expected = Expected::new(kind.alert, labels);
+            let mut expected = Expected::new(kind.alert, life.step, labels);
             expected.story = story(flow);
-            (kind, Belief::new(kind.promise), expected)
+            (kind, Belief::new(kind.promise, life.slack()), expected)
         })
         .collect();
     for at in ticks(life) {
         for (_, knowledge) in &mut exporters {
             knowledge.tick(at, flow, surroundings);
         }
-        if !is_step(at) {
+        if !is_step(life, at) {
             continue;
         }
         let scraped: Vec<_> = exporters

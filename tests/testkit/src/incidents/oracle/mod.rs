@@ -6,11 +6,27 @@ mod flows;
 mod targets;
 
 use super::expectation::{Expected, State};
-use super::life::{Life, STEP, Seconds, TICK};
+use super::life::{Life, Seconds, TICK};
 use super::surroundings::Surroundings;
 
+/// The alerts that it knows the promises of.
+pub const ALERTS: &[&str] = &[
+    "LaafficRedialFlowExecutionException",
+    "LaafficRedialFlowUnknownStatus",
+    "LaafficRedialNodeExecutionException",
+    "LaafficRedialFlowRejected",
+    "LaafficAccountBlocked",
+    "LaafficAccountNotRefreshed",
+    "LaafficAccountNotWatched",
+    "LaafficExporterDown",
+    "LaafficExporterReplicaDown",
+    "LaafficExporterUnstable",
+    "LaafficExporterCrashLooping",
+    "LaafficExporterAbsent",
+];
+
 /// For so long after a restart of Prometheus alerts may come back one after the other; Alertmanager waits longer before it resolves any.
-const AFTER_PROMETHEUS: Seconds = 2 * STEP;
+const AFTER_PROMETHEUS: Seconds = 3 * 60;
 
 /// All that is to be expected of this life.
 pub fn expectations(life: &Life, surroundings: &Surroundings) -> Vec<Expected> {
@@ -31,8 +47,8 @@ fn ticks(life: &Life) -> impl Iterator<Item = Seconds> {
 }
 
 /// Whether Prometheus scrapes and evaluates now, while it runs.
-fn is_step(at: Seconds) -> bool {
-    at.is_multiple_of(STEP)
+fn is_step(life: &Life, at: Seconds) -> bool {
+    at.is_multiple_of(life.step)
 }
 
 /// What is to be expected where it is evaluated at all.

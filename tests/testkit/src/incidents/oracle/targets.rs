@@ -1,8 +1,7 @@
 //! Alerts on the exporters.
 
-use super::super::belief::SLACK;
 use super::super::expectation::{Expected, State};
-use super::super::life::{Life, STEP, Seconds, What};
+use super::super::life::{Life, Seconds, What};
 use super::super::surroundings::Surroundings;
 use super::{evaluated, is_step, ticks};
 
@@ -11,11 +10,10 @@ const HOUR: Seconds = 60 * MINUTE;
 const DOWN: Seconds = 5 * MINUTE;
 const ABSENT: Seconds = 10 * MINUTE;
 
-/// After the last moment at which something is seen to hold, an alert on it has ended.
-const END: Seconds = 2 * MINUTE + STEP + SLACK;
-
-/// What is said of a target that service discovery lost while it was down may stay as long as it takes until that is said instead.
-const END_WHERE_VANISHED: Seconds = ABSENT + END;
+/// After the last moment at which something is seen to hold, an alert on it has ended within this time.
+fn end(life: &Life) -> Seconds {
+    2 * MINUTE + life.step + life.slack()
+}
 
 /// All alerts on targets.
 pub(super) fn expect(life: &Life, surroundings: &Surroundings) -> Vec<Expected> {
@@ -24,6 +22,13 @@ pub(super) fn expect(life: &Life, surroundings: &Surroundings) -> Vec<Expected> 
         .collect();
     expected.push(absent(life, surroundings));
     expected
+}
+
+/// Since when something holds, and until when it may have held last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spell {
+    since: Option<Seconds>,
+    until: Option<Seconds>,
 }
 
 /// How a target has been lately.
@@ -41,19 +46,21 @@ struct Recent<'l> {
     last_replica_down: Option<Seconds>,
     /// When it was last seen in service discovery.
     listed: Seconds,
-    /// Each scrape of the past hour, and whether it failed; each start that was seen.
-    scrapes: Vec<(Seconds, bool)>,
-    starts: Vec<Seconds>,
-    down_for_long: Option<Seconds>,
+    /// The last scrape, and whether it failed; the last that did not, and since when the process was running that it showed.
+    scraped: Option<(Seconds, bool)>,
+    shown: Option<(Seconds, Seconds)>,
+    /// When scrapes began to fail or to succeed again, and when another process was seen: the last scrape before it, and the first after.
+    turns: Vec<(Seconds, Seconds)>,
+    starts: Vec<(Seconds, Seconds)>,
     running_since: Option<Seconds>,
-    last_unstable: Option<Seconds>,
-    unstable_since: Option<Seconds>,
+    was_unstable: Spell,
+    crash_looped: Spell,
 }
 
 fn of_target(life: &Life, surroundings: &Surroundings, target: usize) -> Vec<Expected> {
     let instance = &life.targets[target].instance;
     let expected = |alert| {
-        let mut expected = Expected::new(alert, [("instance", instance.clone())]);
+        let mut expected = Expected::new(alert, life.step, [("instance", instance.clone())]);
         let concerns = |what: &What| match what {
             What::Stopped(of) | What::Frozen(of) | What::Unscraped(of) | What::Vanished(of) => *of == target,
             _ => false,
@@ -67,10 +74,11 @@ fn of_target(life: &Life, surroundings: &Surroundings, target: usize) -> Vec<Exp
     let mut down = expected("LaafficExporterDown");
     let mut replica = expected("LaafficExporterReplicaDown");
     let mut unstable = expected("LaafficExporterUnstable");
+    let mut crash_looping = expected("LaafficExporterCrashLooping");
     let mut recent = Recent::new(life, target);
     for at in ticks(life) {
         recent.tick(at, surroundings);
-        if !is_step(at) {
+        if !is_step(life, at) {
             continue;
         }
         if surroundings.prometheus(at) {
@@ -84,8 +92,10 @@ fn of_target(life: &Life, surroundings: &Surroundings, target: usize) -> Vec<Exp
         replica.push(evaluated(surroundings, at, state), earliest);
         let (state, earliest) = recent.unstable(at);
         unstable.push(evaluated(surroundings, at, state), earliest);
+        let (state, earliest) = recent.crash_looping(at);
+        crash_looping.push(evaluated(surroundings, at, state), earliest);
     }
-    vec![down, replica, unstable]
+    vec![down, replica, unstable, crash_looping]
 }
 
 impl<'l> Recent<'l> {
@@ -100,12 +110,13 @@ impl<'l> Recent<'l> {
             last_down: None,
             last_replica_down: None,
             listed: 0,
-            scrapes: Vec::new(),
+            scraped: None,
+            shown: None,
+            turns: Vec::new(),
             starts: Vec::new(),
-            down_for_long: None,
             running_since: None,
-            last_unstable: None,
-            unstable_since: None,
+            was_unstable: Spell::default(),
+            crash_looped: Spell::default(),
         }
     }
 
@@ -133,21 +144,20 @@ impl<'l> Recent<'l> {
         }
         self.listed = at;
         let failed = !surroundings.sees(self.target, at);
-        self.scrapes.push((at, failed));
-        self.scrapes.retain(|(when, _)| when + HOUR > at);
+        match self.scraped.replace((at, failed)) {
+            Some((before, did_fail)) if did_fail != failed => self.turns.push((before, at)),
+            _ => {}
+        }
         if failed {
-            let since = *self.failing_since.get_or_insert(at);
+            self.failing_since.get_or_insert(at);
             self.failing_since_start.get_or_insert(at);
-            if at >= since + DOWN {
-                self.down_for_long = Some(at);
-            }
         } else {
             self.failing_since = None;
             self.failing_since_start = None;
-            if let Some(started) = self.running_since
-                && self.starts.last() != Some(&started)
-            {
-                self.starts.push(started);
+            let started = self.running_since.unwrap_or(at);
+            match self.shown.replace((at, started)) {
+                Some((before, another)) if another != started => self.starts.push((before, at)),
+                _ => {}
             }
         }
     }
@@ -164,9 +174,10 @@ impl<'l> Recent<'l> {
 
     /// What is expected where it is down and `since` holds, which is what tells the page from the ticket.
     fn down_while(&self, at: Seconds, since: Option<Seconds>, last: &mut Option<Seconds>) -> (State, Seconds) {
+        // What is said of a target that service discovery lost while it was down may stay as long as it takes until that is said instead.
         let end = match self.listed == at || self.failing_since.is_some() {
-            true => END,
-            false => END_WHERE_VANISHED,
+            true => end(self.life),
+            false => ABSENT + end(self.life),
         };
         let tail = |last: Option<Seconds>| match last.is_some_and(|last| at <= last + end) {
             true => State::May,
@@ -181,7 +192,7 @@ impl<'l> Recent<'l> {
         }
         *last = Some(at);
         let failing = self.failing_since_start.unwrap_or(at);
-        let state = match at >= failing.max(since) + DOWN + SLACK {
+        let state = match at >= failing.max(since) + DOWN + self.life.slack() {
             true => State::Must,
             false => State::May,
         };
@@ -202,41 +213,69 @@ impl<'l> Recent<'l> {
         state
     }
 
-    /// Down for more than a fifth of the past hour, or started more than three times in half an hour.
-    fn unstable(&mut self, at: Seconds) -> (State, Seconds) {
-        let failed = self.scrapes.iter().filter(|(_, failed)| *failed).count();
-        let steps = HOUR / STEP;
-        let seen = self.scrapes.len();
-        let starts = |within: Seconds| self.starts.iter().skip(1).filter(|start| **start + within > at).count();
-        let long = self.down_for_long.is_some_and(|last| last + HOUR + END > at);
-        // Of what is not scraped at all, such as while Prometheus is stopped, nobody knows how it counts.
-        let may = failed * 100 > seen.max(1) * 17 || starts(HOUR + MINUTE) > 2;
-        let must = !long
-            && seen as Seconds + 2 >= steps
-            && (failed * 100 > seen * 23 || starts(30 * MINUTE - STEP) > 3)
-            && self.failing_since.is_none();
-        if may {
-            self.last_unstable = Some(at);
+    /// What is expected of an alert on something that is counted over the past hour and is more often than it may be: for sure, and perhaps.
+    fn counted(&self, at: Seconds, is_sure: bool, may_be: bool, last: &mut Spell) -> (State, Seconds) {
+        if may_be {
+            last.until = Some(at);
         }
-        let since = match must {
-            true => *self.unstable_since.get_or_insert(at),
+        let since = match is_sure && self.listed == at {
+            true => *last.since.get_or_insert(at),
             false => {
-                self.unstable_since = None;
+                last.since = None;
                 at
             }
         };
-        let state = match must && at >= since + 2 * SLACK {
-            true => State::Must,
-            false if self.last_unstable.is_some_and(|last| at <= last + 10 * MINUTE) => State::May,
-            false => State::Never,
+        let state = match last.since {
+            Some(since) if at >= since + self.life.slack() => State::Must,
+            _ if last.until.is_some_and(|until| at <= until + 2 * self.life.slack()) => State::May,
+            _ => State::Never,
         };
         (state, since)
+    }
+
+    /// Started more than three times within the hour.
+    fn crash_looping(&mut self, at: Seconds) -> (State, Seconds) {
+        let mut last = self.crash_looped;
+        let told = self.counted(
+            at,
+            self.surely(at, &self.starts) > 3,
+            self.perhaps(at, &self.starts) > 3,
+            &mut last,
+        );
+        self.crash_looped = last;
+        told
+    }
+
+    /// Scrapes began to fail or to succeed again more than five times within the hour, and it was not started as often as above.
+    fn unstable(&mut self, at: Seconds) -> (State, Seconds) {
+        let mut last = self.was_unstable;
+        let is_sure = self.surely(at, &self.turns) > 5 && self.perhaps(at, &self.starts) <= 3;
+        let may_be = self.perhaps(at, &self.turns) > 5 && self.surely(at, &self.starts) <= 3;
+        let told = self.counted(at, is_sure, may_be, &mut last);
+        self.was_unstable = last;
+        told
+    }
+
+    /// How many of these changes were seen within the past hour, both before and after.
+    fn surely(&self, at: Seconds, changes: &[(Seconds, Seconds)]) -> usize {
+        changes
+            .iter()
+            .filter(|(before, _)| before + HOUR > at + self.life.slack())
+            .count()
+    }
+
+    /// How many may count as seen within the past hour.
+    fn perhaps(&self, at: Seconds, changes: &[(Seconds, Seconds)]) -> usize {
+        changes
+            .iter()
+            .filter(|(_, after)| after + HOUR + self.life.slack() >= at)
+            .count()
     }
 }
 
 /// Nothing is listed at all.
 fn absent(life: &Life, surroundings: &Surroundings) -> Expected {
-    let mut expected = Expected::new("LaafficExporterAbsent", []);
+    let mut expected = Expected::new("LaafficExporterAbsent", life.step, []);
     let vanishes = |what: &What| matches!(what, What::Vanished(_));
     let troubles = life.troubles.iter().filter(|trouble| vanishes(&trouble.what));
     expected.story = troubles
@@ -244,7 +283,7 @@ fn absent(life: &Life, surroundings: &Surroundings) -> Expected {
         .collect();
     let mut since = None;
     let mut last = None;
-    for at in ticks(life).filter(|at| is_step(*at)) {
+    for at in ticks(life).filter(|at| is_step(life, *at)) {
         let listed = |target: usize| surroundings.target(target, at).discovered;
         if (0..life.targets.len()).any(listed) {
             since = None;
@@ -258,12 +297,12 @@ fn absent(life: &Life, surroundings: &Surroundings) -> Expected {
         let state = match since {
             Some(_) if at >= earliest => {
                 last = Some(at);
-                match at >= earliest + SLACK {
+                match at >= earliest + life.slack() {
                     true => State::Must,
                     false => State::May,
                 }
             }
-            _ if last.is_some_and(|last: Seconds| at <= last + END) => State::May,
+            _ if last.is_some_and(|last: Seconds| at <= last + end(life)) => State::May,
             _ => State::Never,
         };
         expected.push(evaluated(surroundings, at, state), earliest);

@@ -1,9 +1,7 @@
 //! The oracle, on lives that are short enough to think through.
 
 use super::super::expectation::{Expected, State};
-use super::super::life::{
-    EXCEPTION, Face, Flow, IN_PROGRESS, Life, STEP, Seconds, Target, Trouble, VendorTrouble, What,
-};
+use super::super::life::{EXCEPTION, Face, Flow, IN_PROGRESS, Life, Seconds, Target, Trouble, VendorTrouble, What};
 use super::super::surroundings::Surroundings;
 use super::expectations;
 
@@ -15,6 +13,7 @@ fn life(faces: &[(Seconds, Face)]) -> Life {
         seed: 0,
         number: 0,
         end: 4 * HOUR,
+        step: 30,
         accounts: vec!["main"],
         targets: Vec::new(),
         flows: vec![Flow {
@@ -58,10 +57,10 @@ fn spans(life: &Life, alert: &str, least: State) -> Vec<(Seconds, Seconds)> {
     let [expected] = expected(life, alert).try_into().expect("one");
     let mut spans: Vec<(Seconds, Seconds)> = Vec::new();
     for (step, state) in expected.states.iter().enumerate() {
-        let at = step as Seconds * STEP;
+        let at = step as Seconds * life.step;
         if *state >= Some(least) {
             match spans.last_mut() {
-                Some((_, until)) if *until + STEP == at => *until = at,
+                Some((_, until)) if *until + life.step == at => *until = at,
                 _ => spans.push((at, at)),
             }
         }
@@ -132,9 +131,9 @@ fn what_leaves_the_configuration_ends() {
 fn nobody_is_judged_while_prometheus_is_stopped() {
     let life = with(life(&[(HOUR, EXCEPTION)]), 2 * HOUR..3 * HOUR, What::PrometheusStopped);
     let [expected] = expected(&life, PAGE).try_into().unwrap();
-    assert_eq!(expected.states[(2 * HOUR / STEP) as usize], None);
-    assert_eq!(expected.states[(3 * HOUR / STEP) as usize], Some(State::May));
-    assert_eq!(expected.states[(3 * HOUR / STEP) as usize + 3], Some(State::Must));
+    assert_eq!(expected.states[(2 * HOUR / life.step) as usize], None);
+    assert_eq!(expected.states[(3 * HOUR / life.step) as usize], Some(State::May));
+    assert_eq!(expected.states[(3 * HOUR / life.step) as usize + 3], Some(State::Must));
 }
 
 #[test]

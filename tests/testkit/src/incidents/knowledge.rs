@@ -49,6 +49,8 @@ pub struct Knowledge {
     pub started: Option<Seconds>,
     /// Since when each poll can succeed.
     good_since: Option<Seconds>,
+    /// What was last said of its status may be that it is over.
+    may_think_it_over: bool,
     /// For how long the flow may be polled at the interval for flows that are over.
     slow_until: Seconds,
     settled: bool,
@@ -64,6 +66,7 @@ impl Knowledge {
             possible: vec![nothing(0)],
             started: None,
             good_since: None,
+            may_think_it_over: false,
             slow_until: 0,
             settled: false,
         }
@@ -77,12 +80,14 @@ impl Knowledge {
             self.good_since = None;
             self.settled = false;
             self.slow_until = 0;
+            self.may_think_it_over = false;
             self.possible = vec![nothing(at)];
             return;
         }
         let started = *self.started.get_or_insert(at);
         if flow.name(at).is_none() {
             self.good_since = None;
+            self.may_think_it_over = false;
             self.possible = vec![Learnt {
                 lesson: Lesson::NotConfigured,
                 first: at,
@@ -115,16 +120,18 @@ impl Knowledge {
                 last: at,
             }),
         }
-        let may_think_it_over = |learnt: &Learnt| matches!(learnt.lesson, Lesson::Face(face) if face.is_terminal());
-        let interval = match at < self.slow_until || self.possible.iter().any(may_think_it_over) {
+        let interval = match at < self.slow_until || self.may_think_it_over {
             true => self.interval.max(TERMINAL),
             false => self.interval,
         };
         self.settled = at >= good_since + interval * 3 / 2 + AFTER_TROUBLE;
         if self.settled && at >= since + interval + POLL {
             self.possible.retain(|learnt| learnt.lesson == lesson);
+            // That the vendor does not know it any more tells nothing of how often to ask.
+            self.may_think_it_over &= face == Face::Unknown;
         }
         if face.is_terminal() {
+            self.may_think_it_over = true;
             self.slow_until = at + TERMINAL * 3 / 2 + AFTER_TROUBLE;
         }
     }

@@ -5,6 +5,7 @@ use super::super::expectation::Expected;
 use super::super::knowledge::{Knowledge, Learnt, Lesson};
 use super::super::life::{Face, Flow, Life, Seconds, clock};
 use super::super::surroundings::Surroundings;
+use super::flapping::Flapping;
 use super::{evaluated, is_step, ticks};
 
 const MINUTE: Seconds = 60;
@@ -33,7 +34,7 @@ const KINDS: &[Kind] = &[
         alert: "LaafficRedialFlowExecutionException",
         promise: Promise {
             threshold: 5 * MINUTE,
-            hold: MINUTE,
+            hold: 0,
             hold_flapping: 10 * MINUTE,
             silence: DAY,
         },
@@ -103,19 +104,17 @@ pub(super) fn expect(life: &Life, surroundings: &Surroundings, flow: &Flow) -> V
     let mut alerts: Vec<_> = KINDS
         .iter()
         .map(|kind| {
-            let labels = [
-                ("account", flow.account.to_owned()),
-                ("key_id", flow.key_id.to_string()),
-            ];
-            let mut expected = Expected::new(kind.alert, life.step, labels);
-            expected.story = story(flow);
-            (kind, Belief::new(kind.promise, life.slack()), expected)
+            let belief = Belief::new(kind.promise, life.slack());
+            (kind, belief, about(life, flow, kind.alert))
         })
         .collect();
+    let mut flapping = Flapping::new(life, flow, exporters.len());
+    let mut flapping_expected = about(life, flow, "LaafficRedialFlowFlapping");
     for at in ticks(life) {
         for (_, knowledge) in &mut exporters {
             knowledge.tick(at, flow, surroundings);
         }
+        flapping.tick(at, flow, &exporters);
         if !is_step(life, at) {
             continue;
         }
@@ -124,6 +123,8 @@ pub(super) fn expect(life: &Life, surroundings: &Surroundings, flow: &Flow) -> V
             .filter(|(target, _)| surroundings.sees(*target, at))
             .map(|(_, knowledge)| knowledge)
             .collect();
+        let (state, earliest) = flapping.step(at, &exporters, surroundings);
+        flapping_expected.push(evaluated(surroundings, at, state), earliest);
         let maybe_flapping = entries(flow, at.saturating_sub(HOUR + 3 * flow.interval), at) >= 2;
         for (kind, belief, expected) in &mut alerts {
             belief.see(at, sight(&scraped, at, kind.says), kind.flaps && maybe_flapping);
@@ -131,7 +132,19 @@ pub(super) fn expect(life: &Life, surroundings: &Surroundings, flow: &Flow) -> V
             expected.push(evaluated(surroundings, at, state), earliest);
         }
     }
-    alerts.into_iter().map(|(_, _, expected)| expected).collect()
+    let alerts = alerts.into_iter().map(|(_, _, expected)| expected);
+    alerts.chain([flapping_expected]).collect()
+}
+
+/// An alert on this flow, of which nothing is expected yet.
+fn about(life: &Life, flow: &Flow, alert: &'static str) -> Expected {
+    let labels = [
+        ("account", flow.account.to_owned()),
+        ("key_id", flow.key_id.to_string()),
+    ];
+    let mut expected = Expected::new(alert, life.step, labels);
+    expected.story = story(flow);
+    expected
 }
 
 /// What the exporters that are scraped now show of a condition.

@@ -2,6 +2,7 @@
 //! each alert promises. Nothing here knows a rule.
 
 mod accounts;
+mod flapping;
 mod flows;
 mod targets;
 
@@ -12,6 +13,7 @@ use super::surroundings::Surroundings;
 /// The alerts that it knows the promises of.
 pub const ALERTS: &[&str] = &[
     "LaafficRedialFlowExecutionException",
+    "LaafficRedialFlowFlapping",
     "LaafficRedialFlowUnknownStatus",
     "LaafficRedialNodeExecutionException",
     "LaafficRedialFlowRejected",

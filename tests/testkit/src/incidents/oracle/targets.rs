@@ -208,9 +208,16 @@ impl<'l> Recent<'l> {
 
     fn replica_down(&mut self, at: Seconds) -> (State, Seconds) {
         let mut last = self.last_replica_down;
-        let state = self.down_while(at, self.covered_since, &mut last);
+        // One that has just gone may be back in a moment, and counts until it would be down itself.
+        let just_gone = self
+            .uncovered_since
+            .filter(|since| at <= since + DOWN + self.life.slack());
+        let (state, earliest) = self.down_while(at, self.covered_since.or(just_gone), &mut last);
         self.last_replica_down = last;
-        state
+        match self.covered_since {
+            Some(_) => (state, earliest),
+            None => (state.min(State::May), earliest),
+        }
     }
 
     /// What is expected of an alert on something that is counted over the past hour and is more often than it may be: for sure, and perhaps.

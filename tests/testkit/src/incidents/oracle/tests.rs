@@ -75,8 +75,8 @@ fn a_plain_exception_pages_after_five_minutes_and_ends_soon_after_the_repair() {
     let life = life(&[(HOUR, EXCEPTION), (2 * HOUR, IN_PROGRESS)]);
     // A poll of a minute, a scrape, an evaluation, the threshold.
     assert_eq!(spans(&life, PAGE, State::Must), [(HOUR + 450, 2 * HOUR - 30)]);
-    // The repair is seen by a poll and a scrape; then two minutes and an evaluation.
-    assert_eq!(spans(&life, PAGE, State::May), [(HOUR + 300, 2 * HOUR + 270)]);
+    // The repair is seen by a poll and a scrape; one evaluation more, which says how it ended.
+    assert_eq!(spans(&life, PAGE, State::May), [(HOUR + 300, 2 * HOUR + 150)]);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_status_that_nobody_knows_ends_no_page_and_gets_a_ticket() {
 fn what_leaves_the_configuration_ends() {
     let mut life = life(&[(HOUR, EXCEPTION)]);
     life.flows[0].configured.push((2 * HOUR, None));
-    assert_eq!(spans(&life, PAGE, State::May), [(HOUR + 300, 2 * HOUR + 180)]);
+    assert_eq!(spans(&life, PAGE, State::May), [(HOUR + 300, 2 * HOUR + 60)]);
 }
 
 #[test]
@@ -133,7 +133,10 @@ fn nobody_is_judged_while_prometheus_is_stopped() {
     let [expected] = expected(&life, PAGE).try_into().unwrap();
     assert_eq!(expected.states[(2 * HOUR / life.step) as usize], None);
     assert_eq!(expected.states[(3 * HOUR / life.step) as usize], Some(State::May));
-    assert_eq!(expected.states[(3 * HOUR / life.step) as usize + 3], Some(State::Must));
+    assert_eq!(
+        expected.states[((3 * HOUR + 180) / life.step) as usize],
+        Some(State::Must)
+    );
 }
 
 #[test]
@@ -191,4 +194,20 @@ fn a_vendor_that_is_gone_pages_for_the_account_and_one_that_refuses_does_so_othe
         .unwrap();
     assert!((HOUR + 60..=HOUR + 270).contains(&from), "{from}");
     assert_eq!(until, 2 * HOUR - 30);
+}
+
+#[test]
+fn a_flow_that_is_stopped_three_times_within_the_hour_gets_a_ticket_and_two_times_are_none() {
+    let stops = |times: Seconds| {
+        let faces = (0..times).flat_map(|n| [(HOUR + 300 * n, EXCEPTION), (HOUR + 300 * n + 200, IN_PROGRESS)]);
+        life(&faces.collect::<Vec<_>>())
+    };
+    const TICKET: &str = "LaafficRedialFlowFlapping";
+    assert_eq!(spans(&stops(2), TICKET, State::May), []);
+    // Seen by a poll of a minute and a scrape, and told at the evaluation after; until the first is an hour ago.
+    let [(from, until)] = spans(&stops(3), TICKET, State::Must).try_into().unwrap();
+    assert_eq!((from, until), (HOUR + 750, 2 * HOUR - 60));
+    // The third may be seen at once, and the first may count as long as its poll may have been within the hour.
+    let [(from, until)] = spans(&stops(3), TICKET, State::May).try_into().unwrap();
+    assert_eq!((from, until), (HOUR + 600, 2 * HOUR + 240));
 }

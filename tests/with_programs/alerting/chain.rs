@@ -32,6 +32,8 @@ const GLOBAL: &str = "poll_interval: 1s, terminal_poll_interval: 1s, stale_after
 pub(super) struct Watched {
     pub(super) account: Account,
     pub(super) flows: Vec<(u64, String)>,
+    /// Whether each exporter has names of its own for them.
+    pub(super) names_differ: bool,
 }
 
 impl Watched {
@@ -42,6 +44,7 @@ impl Watched {
             flows: (1..=flows)
                 .map(|key_id| (key_id, format!("reminder {key_id}")))
                 .collect(),
+            names_differ: false,
         }
     }
 }
@@ -102,7 +105,14 @@ impl Chain {
     }
 
     pub(super) async fn start_prometheus(&mut self) {
-        let pace = ["--query.lookback-delta=10s", "--rules.alert.resend-delay=2s"];
+        // It finds Alertmanager only five seconds after its start, at any pace. So what it tells holds for 20 s and not just for 8, which
+        // would be the four minutes at this pace.
+        let pace = [
+            "--query.lookback-delta=10s",
+            "--rules.alert.resend-delay=5s",
+            "--rules.alert.for-grace-period=20s",
+            "--rules.alert.for-outage-tolerance=2m",
+        ];
         self.prometheus = Some(Prometheus::start(&self.folder, &self.prometheus_config, &pace).await);
     }
 
@@ -164,19 +174,20 @@ impl Chain {
     }
 }
 
-/// What an exporter is told to watch. Replicas call the same flow by names of their own: their files are edited one after the other.
+/// What an exporter is told to watch.
 fn config(simulator: &Simulator, watched: &[Watched], replica: usize) -> String {
     let mut text = format!("global: {{{GLOBAL}}}\naccounts:\n");
-    for Watched { account, flows } in watched {
-        let flow = |(key_id, name): &(u64, String)| {
-            let name = if replica == 0 {
-                name.clone()
-            } else {
-                format!("{name} of replica {replica}")
-            };
-            format!("key_id: {key_id}, name: {name}, labels: {{team: collections, tier: gold}}")
+    for watched in watched {
+        let own = if watched.names_differ {
+            format!(" of exporter {replica}")
+        } else {
+            String::new()
         };
-        text.push_str(&account_section(simulator, account, flows.iter().map(flow)));
+        let flow = |(key_id, name): &(u64, String)| {
+            format!("key_id: {key_id}, name: {name}{own}, labels: {{team: collections, tier: gold}}")
+        };
+        let flows = watched.flows.iter().map(flow);
+        text.push_str(&account_section(simulator, &watched.account, flows));
     }
     text
 }

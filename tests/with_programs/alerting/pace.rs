@@ -11,8 +11,11 @@ pub(crate) fn faster(text: &str) -> String {
     for part in parts {
         let digits = part.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(part.len());
         let (seconds, rest) = part.split_at(digits);
-        let seconds: u64 = seconds.parse().unwrap();
-        out.push_str(&format!("{AGO}{}", seconds as f64 / FACTOR as f64));
+        out.push_str(AGO);
+        // What follows may also be a moment.
+        if let Ok(seconds) = seconds.parse::<u64>() {
+            out.push_str(&(seconds as f64 / FACTOR as f64).to_string());
+        }
         out.push_str(&with_faster_words(rest));
     }
     out
@@ -65,9 +68,9 @@ fn milliseconds(word: &str) -> Option<u64> {
 
 #[test]
 fn durations_are_divided_and_nothing_else() {
-    let text = "expr: max_over_time(x{a=\"s\"}[5m]) > 300 and y < time() - 300\nfor: 1h30m # 15s\ninterval: 1m\nannotations: {a: 5 m, b: p95}";
+    let text = "expr: max_over_time(x{a=\"s\"}[5m]) > 300 and y < time() - 300 or time() - (z)\nfor: 1h30m # 15s\ninterval: 1m\nannotations: {a: 5 m, b: p95}";
     assert_eq!(
         faster(text),
-        "expr: max_over_time(x{a=\"s\"}[10000ms]) > 300 and y < time() - 10\nfor: 180000ms # 500ms\ninterval: 2000ms\nannotations: {a: 5 m, b: p95}"
+        "expr: max_over_time(x{a=\"s\"}[10000ms]) > 300 and y < time() - 10 or time() - (z)\nfor: 180000ms # 500ms\ninterval: 2000ms\nannotations: {a: 5 m, b: p95}"
     );
 }

@@ -76,6 +76,8 @@ pub(super) fn whole(alert: &'static str, at: impl Into<Vec<f64>>) -> Told {
 pub(super) struct Story {
     pub(super) name: &'static str,
     pub(super) flows: u64,
+    /// Whether each exporter has names of its own for the flows: their files are edited one after the other.
+    names_differ: bool,
     pub(super) acts: Vec<(f64, Act)>,
     pub(super) told: Vec<Told>,
 }
@@ -85,6 +87,7 @@ pub(super) fn story(name: &'static str, acts: impl Into<Vec<(f64, Act)>>, told: 
     Story {
         name,
         flows: 1,
+        names_differ: false,
         acts: acts.into(),
         told: told.into(),
     }
@@ -94,6 +97,14 @@ impl Story {
     /// The same with so many flows.
     pub(super) fn of_flows(self, flows: u64) -> Self {
         Self { flows, ..self }
+    }
+
+    /// The same with other names for its flows at each exporter.
+    pub(super) fn of_different_names(self) -> Self {
+        Self {
+            names_differ: true,
+            ..self
+        }
     }
 
     /// Its account: its name in a form that needs no quotes.
@@ -118,10 +129,10 @@ type Subject = (String, String, Option<u64>);
 
 /// Plays the stories, and compares what was told with what had to be.
 pub(super) async fn play(world: World) -> Chain {
-    let watched = world
-        .stories
-        .iter()
-        .map(|story| Watched::new(&story.account(), story.flows));
+    let watched = world.stories.iter().map(|story| Watched {
+        names_differ: story.names_differ,
+        ..Watched::new(&story.account(), story.flows)
+    });
     let mut chain = Chain::start(watched.collect(), world.replicas).await;
     let of_all = world
         .acts

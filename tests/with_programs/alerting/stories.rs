@@ -55,6 +55,14 @@ fn failed_round(name: &'static str, from: f64, until: f64) -> Story {
     )
 }
 
+/// The vendor's servers have a fault of their own.
+fn broken() -> Fault {
+    Fault::HttpStatus {
+        status: 500,
+        retry_after: None,
+    }
+}
+
 fn well(name: &'static str) -> Story {
     story(name, [], []).of_flows(5)
 }
@@ -63,10 +71,6 @@ fn well(name: &'static str) -> Story {
 #[tokio::test]
 async fn in_the_calm() {
     let refused = || Meets(Fault::code(-1));
-    let broken = Fault::HttpStatus {
-        status: 500,
-        retry_after: None,
-    };
     let stories = vec![
         well("all is well"),
         stuck("stuck and repaired", 1.0, 12.0),
@@ -163,7 +167,7 @@ async fn in_the_calm() {
         ),
         story(
             "the vendor fails for all flows",
-            [(1.0, Meets(broken.clone())), (25.0, NoFault)],
+            [(1.0, Meets(broken())), (25.0, NoFault)],
             [whole(NOT_REFRESHED, [11.0, 25.0]), whole(ERRORS, [1.0, 25.0])],
         )
         .of_flows(5),
@@ -171,7 +175,7 @@ async fn in_the_calm() {
             "stuck while the vendor fails",
             [
                 (1.0, Status(1, EXCEPTION)),
-                (8.0, Meets(broken.clone())),
+                (8.0, Meets(broken())),
                 (30.0, NoFault),
                 (36.0, Status(1, IN_PROGRESS)),
             ],
@@ -183,7 +187,7 @@ async fn in_the_calm() {
         ),
         story(
             "one flow of many cannot be fetched",
-            [(1.0, FlowFault(1, broken)), (30.0, NoFlowFault(1))],
+            [(1.0, FlowFault(1, broken())), (30.0, NoFlowFault(1))],
             [flow(FLOW_NOT_REFRESHED, 1, [11.0, 30.0])],
         )
         .of_flows(60),
@@ -214,18 +218,18 @@ async fn in_the_calm() {
     assert_eq!(chain.prometheus().complaint(), None);
 }
 
-/// Prometheus is restarted, at once and after two minutes.
+/// Prometheus is restarted, at once and after a minute: at this pace its start takes another one, and Alertmanager waits for less than four.
 #[tokio::test]
 async fn prometheus_is_restarted() {
     let stories = vec![
         well("all is well"),
         stuck("stuck before and after", 1.0, 34.0),
         stuck("stuck just before", 10.0, 34.0),
-        stuck("repaired meanwhile", 1.0, 21.0),
+        stuck("repaired meanwhile", 1.0, 20.5),
         story(
             "stops meanwhile",
-            [(21.0, Status(1, EXCEPTION)), (34.0, Status(1, IN_PROGRESS))],
-            [flow(STUCK, 1, [26.0, 34.0])],
+            [(20.5, Status(1, EXCEPTION)), (34.0, Status(1, IN_PROGRESS))],
+            [flow(STUCK, 1, [25.5, 34.0])],
         ),
         failed_round("a failed round", 1.0, 34.0),
         story(
@@ -247,7 +251,7 @@ async fn prometheus_is_restarted() {
             (12.0, StopPrometheus),
             (12.1, StartPrometheus),
             (20.0, StopPrometheus),
-            (22.0, StartPrometheus),
+            (21.0, StartPrometheus),
         ],
         told: Vec::new(),
         stories,
@@ -333,7 +337,7 @@ async fn the_exporter_stands_still_and_is_killed() {
 /// A pod is replaced by one that cannot reach the vendor.
 #[tokio::test]
 async fn the_exporter_comes_back_and_cannot_reach_the_vendor() {
-    let gone = || Meets(Fault::NeverAnswers);
+    let gone = || Meets(broken());
     let stories = vec![
         well("all is well"),
         story(
@@ -344,12 +348,16 @@ async fn the_exporter_comes_back_and_cannot_reach_the_vendor() {
                 (35.0, NoFault),
                 (45.0, Status(1, IN_PROGRESS)),
             ],
-            [flow(STUCK, 1, [6.0, 45.0]), whole(NOT_REFRESHED, [10.0, 35.0])],
+            [
+                flow(STUCK, 1, [6.0, 45.0]),
+                whole(NOT_REFRESHED, [10.0, 35.0]),
+                whole(ERRORS, [10.0, 35.0]),
+            ],
         ),
         story(
             "in progress",
             [(9.9, gone()), (35.0, NoFault)],
-            [whole(NOT_REFRESHED, [10.0, 35.0])],
+            [whole(NOT_REFRESHED, [10.0, 35.0]), whole(ERRORS, [10.0, 35.0])],
         ),
     ];
     play(World {
@@ -362,13 +370,13 @@ async fn the_exporter_comes_back_and_cannot_reach_the_vendor() {
     .await;
 }
 
-/// Two exporters watch the same flows, and call them by different names. One dies.
+/// Two exporters watch the same flows, and call some of them by different names. One dies.
 #[tokio::test]
 async fn two_exporters_watch_the_same() {
     let stories = vec![
         well("all is well"),
-        stuck("stuck all the time", 1.0, 40.0),
-        stuck("repaired while there is one", 1.0, 20.0),
+        stuck("stuck all the time", 1.0, 40.0).of_different_names(),
+        stuck("repaired while there is one", 1.0, 20.0).of_different_names(),
         stuck("stops while there is one", 14.0, 40.0),
         failed_round("a failed round", 1.0, 40.0),
         story("refused", [(1.0, Meets(Fault::code(-1)))], [whole(BLOCKED, [2.0])]).of_flows(3),

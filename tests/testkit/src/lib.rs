@@ -24,6 +24,7 @@ pub mod decoders;
 pub mod folder;
 pub mod incidents;
 pub mod log;
+pub mod mutations;
 pub mod nginx;
 pub mod process;
 pub mod prometheus;

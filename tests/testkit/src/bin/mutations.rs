@@ -1,0 +1,51 @@
+//! Leaves out each clause of the alerts' rules in turn, and tells which no test misses: see [`testkit::mutations`]. `scripts/mutations` builds
+//! and runs it.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test program prints its findings"
+)]
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use testkit::mutations::{Tests, mutants};
+
+const RULES: &str = "deploy/prometheus/rules/laaffic.yml";
+const TESTS: &str = "tests/rules";
+
+fn main() -> ExitCode {
+    let only: Vec<_> = std::env::args().skip(1).collect();
+    let tests = || Tests::copy(Path::new(RULES), Path::new(TESTS));
+    let mut mutants = mutants(tests().rules());
+    mutants.retain(|mutant| only.is_empty() || only.contains(&mutant.rule));
+    let next = AtomicUsize::new(0);
+    let (noticed, unnoticed, invalid) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
+            scope.spawn(|| {
+                let tests = tests();
+                while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let of_its_kind = match tests.notice(mutant) {
+                        Some(true) => &noticed,
+                        Some(false) => {
+                            println!("nothing misses in {}: {}", mutant.rule, mutant.without);
+                            &unnoticed
+                        }
+                        None => &invalid,
+                    };
+                    of_its_kind.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let [noticed, unnoticed, invalid] = [noticed, unnoticed, invalid].map(AtomicUsize::into_inner);
+    println!("{noticed} clauses are missed by some test, {unnoticed} by none; {invalid} cannot be left out alone");
+    if unnoticed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

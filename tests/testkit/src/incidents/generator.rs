@@ -86,14 +86,14 @@ fn end_of(rng: &mut StdRng, step: Seconds, from: Seconds, length: Seconds) -> Se
 
 /// What goes wrong around the flows, one after the other and sometimes two at once.
 fn surround(rng: &mut StdRng, life: &mut Life) {
-    let mut at = QUIET + any_length(rng, 10 * MINUTE, 2 * HOUR);
+    let mut at = QUIET + any_length(rng, 5 * MINUTE, HOUR);
     while at + HOUR < life.end {
         let at_once = rng.random_bool(0.15);
         let from = between_steps(rng, life.step, at);
         let until = trouble(rng, life, from).min(life.end);
         at = match at_once {
             true => from + any_length(rng, MINUTE, 20 * MINUTE),
-            false => until + any_length(rng, 10 * MINUTE, 3 * HOUR),
+            false => until + any_length(rng, 5 * MINUTE, 2 * HOUR),
         };
     }
 }
@@ -186,12 +186,12 @@ fn trouble(rng: &mut StdRng, life: &mut Life, from: Seconds) -> Seconds {
             let until = from + any_length(rng, 10 * MINUTE, 4 * HOUR);
             add(from..until, What::ClockOff(target, by))
         }
-        84..89 => {
+        84..91 => {
             let length = any_length(rng, MINUTE, 2 * HOUR);
             add(from..end_of(rng, step, from, length), What::Vanished(target))
         }
         // Another pod takes over.
-        89..95 => {
+        91..96 => {
             let gap = step + any_length(rng, TICK, 3 * MINUTE);
             let begin = between_steps(rng, step, from + gap);
             let old = &mut life.targets[target];

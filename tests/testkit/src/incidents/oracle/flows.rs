@@ -1,7 +1,7 @@
 //! Alerts on one flow.
 
 use super::super::belief::{Belief, Promise, Sight};
-use super::super::expectation::Expected;
+use super::super::expectation::{Expected, State};
 use super::super::knowledge::{Knowledge, Learnt, Lesson};
 use super::super::life::{Face, Flow, Life, Seconds, clock};
 use super::super::surroundings::Surroundings;
@@ -27,6 +27,8 @@ struct Kind {
     says: fn(Lesson) -> Says,
     /// Goes on where the condition keeps coming back.
     flaps: bool,
+    /// Ends by itself after this time.
+    lasts: Seconds,
 }
 
 const KINDS: &[Kind] = &[
@@ -45,6 +47,7 @@ const KINDS: &[Kind] = &[
             Lesson::Nothing => Says::Neither,
         },
         flaps: true,
+        lasts: Seconds::MAX,
     },
     Kind {
         alert: "LaafficRedialFlowUnknownStatus",
@@ -55,6 +58,7 @@ const KINDS: &[Kind] = &[
             _ => Says::Neither,
         },
         flaps: false,
+        lasts: Seconds::MAX,
     },
     Kind {
         alert: "LaafficRedialNodeExecutionException",
@@ -68,6 +72,7 @@ const KINDS: &[Kind] = &[
             _ => Says::Neither,
         },
         flaps: false,
+        lasts: Seconds::MAX,
     },
     Kind {
         alert: "LaafficRedialFlowRejected",
@@ -78,6 +83,21 @@ const KINDS: &[Kind] = &[
             Lesson::Nothing => Says::Neither,
         },
         flaps: false,
+        lasts: Seconds::MAX,
+    },
+    Kind {
+        alert: "LaafficRedialFlowEndedWithFailedRounds",
+        promise: ticket(0),
+        says: |lesson| match lesson {
+            Lesson::Face(Face::Says {
+                status: 2,
+                failed_round: true,
+            }) => Says::Active,
+            Lesson::Face(Face::Says { status: 0..=4, .. }) | Lesson::NotConfigured => Says::Over,
+            _ => Says::Neither,
+        },
+        flaps: false,
+        lasts: DAY,
     },
 ];
 
@@ -129,6 +149,10 @@ pub(super) fn expect(life: &Life, surroundings: &Surroundings, flow: &Flow) -> V
         for (kind, belief, expected) in &mut alerts {
             belief.see(at, sight(&scraped, at, kind.says), kind.flaps && maybe_flapping);
             let (state, earliest) = belief.state(at);
+            let state = match at.saturating_sub(earliest) + life.slack() > kind.lasts {
+                true => state.min(State::May),
+                false => state,
+            };
             expected.push(evaluated(surroundings, at, state), earliest);
         }
     }

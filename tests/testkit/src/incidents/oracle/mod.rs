@@ -17,6 +17,7 @@ pub const ALERTS: &[&str] = &[
     "LaafficRedialFlowUnknownStatus",
     "LaafficRedialNodeExecutionException",
     "LaafficRedialFlowRejected",
+    "LaafficRedialFlowEndedWithFailedRounds",
     "LaafficAccountBlocked",
     "LaafficAccountNotRefreshed",
     "LaafficAccountNotWatched",

@@ -165,7 +165,7 @@ fn queries_choose_their_targets_and_counters_are_shown_as_rates() {
         for panel in dashboard.shown() {
             let place = dashboard.place(panel);
             for expression in expressions(panel) {
-                for target in ["job=~\"$job\"", "instance=~\"$instance\""] {
+                for target in ["job=~\"$job\"", "instance=~\"$instance"] {
                     assert!(
                         expression.contains(target) || !expression.contains("instance") && remembered(expression),
                         "{place} does not choose by {target}: {expression}"

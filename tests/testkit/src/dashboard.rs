@@ -53,6 +53,18 @@ impl Dashboard {
         array(&self.json["templating"]["list"])
     }
 
+    /// What is marked on its panels; without the marks that people set by hand.
+    pub fn annotations(&self) -> impl Iterator<Item = &Value> {
+        let all = array(&self.json["annotations"]["list"]).iter();
+        all.filter(|annotation| annotation["builtIn"] != 1)
+    }
+
+    /// The panel with this title.
+    pub fn panel(&self, title: &str) -> &Value {
+        let found = self.shown().into_iter().find(|panel| panel["title"] == title);
+        found.unwrap_or_else(|| panic!("{} has no panel {title}", self.name))
+    }
+
     /// What messages call a panel of this dashboard.
     pub fn place(&self, panel: &Value) -> String {
         format!("{}: {}", self.name, panel["title"].as_str().unwrap_or("(no title)"))

@@ -18,6 +18,22 @@ use crate::wait::wait_for;
 /// The labels of one row of a query's answer.
 pub type Labels = BTreeMap<String, String>;
 
+/// One row of a query's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its value.
+    pub value: f64,
+}
+
+impl Row {
+    /// A label of it; empty where it has none of that name.
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+}
+
 /// A running one.
 pub struct Prometheus {
     process: Process,
@@ -73,11 +89,41 @@ impl Prometheus {
 
     /// The labels of the series that a query gives now.
     pub async fn query(&self, promql: &str) -> Result<Vec<Labels>, String> {
-        let data = self.api("query", &[("query", promql)]).await?;
+        let rows = self.rows(promql, None).await?;
+        Ok(rows.into_iter().map(|row| row.labels).collect())
+    }
+
+    /// What a query gives now, or gave at a moment of Unix time.
+    pub async fn rows(&self, promql: &str, at: Option<f64>) -> Result<Vec<Row>, String> {
+        let at = at.map(|at| at.to_string());
+        let mut parameters = vec![("query", promql)];
+        parameters.extend(at.as_deref().map(|at| ("time", at)));
+        let data = self.api("query", &parameters).await?;
         let rows = data["result"].as_array().ok_or("no rows")?.iter();
-        Ok(rows
-            .map(|row| serde_json::from_value(row["metric"].clone()).unwrap())
-            .collect())
+        let read = |row: &Value| Row {
+            labels: serde_json::from_value(row["metric"].clone()).unwrap(),
+            value: row["value"][1].as_str().unwrap().parse().unwrap(),
+        };
+        Ok(rows.map(read).collect())
+    }
+
+    /// Its own clock, in seconds of Unix time.
+    pub async fn time(&self) -> Result<f64, String> {
+        let rows = self.rows("vector(time())", None).await?;
+        rows.first().map(|row| row.value).ok_or("no time".to_owned())
+    }
+
+    /// Asks a query for each step of the seconds that end now: it must be understood at all of them.
+    pub async fn is_drawn(&self, promql: &str, seconds: u32, step: u32) -> Result<(), String> {
+        let now = self.time().await?;
+        let [start, end, step] = [now - f64::from(seconds), now, f64::from(step)].map(|number| number.to_string());
+        let parameters = [("query", promql), ("start", &start), ("end", &end), ("step", &step)];
+        self.api("query_range", &parameters).await.map(drop)
+    }
+
+    /// Asks it to end, and waits until it has; its data stay in the folder.
+    pub async fn stopped(self) {
+        self.process.stopped().await;
     }
 }
 

@@ -1,5 +1,5 @@
 //! The dashboards in `grafana/`, as far as the files alone tell. What their queries find is asked of a real Prometheus in
-//! `tests/with_programs/dashboards.rs`.
+//! `tests/with_programs/dashboards`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -12,6 +12,7 @@
 mod alerting;
 mod dashboards;
 mod differential;
+mod documents;
 mod end_to_end;
 mod incidents;
 mod page;

@@ -8,19 +8,19 @@ use testkit::dashboard::{Dashboard, array};
 const OF_GRAFANA: [(&str, &str); 3] = [("__rate_interval", "20s"), ("__range", "60s"), ("__interval", "5s")];
 
 /// One query of a dashboard.
-pub struct Question {
+pub(super) struct Question {
     /// Where it stands: the dashboard, then the panel, the variable or the annotation.
-    pub place: String,
+    pub(super) place: String,
     /// The query's letter in a panel; empty elsewhere.
-    pub letter: String,
+    pub(super) letter: String,
     /// What is asked, with variables.
     query: String,
     /// Whether its answer is drawn over time.
-    pub over_time: bool,
+    pub(super) over_time: bool,
 }
 
 /// All that a dashboard asks: for its panels, to fill its variables, and for what it marks in them.
-pub fn questions(dashboard: &Dashboard) -> Vec<Question> {
+pub(super) fn questions(dashboard: &Dashboard) -> Vec<Question> {
     let mut all = Vec::new();
     for panel in dashboard.shown() {
         for target in array(&panel["targets"]) {
@@ -55,7 +55,7 @@ pub fn questions(dashboard: &Dashboard) -> Vec<Question> {
 
 impl Question {
     /// The query with everything chosen that can be, and this flow where only one can.
-    pub fn about(&self, dashboard: &Dashboard, flow: [(&str, &str); 2]) -> String {
+    pub(super) fn about(&self, dashboard: &Dashboard, flow: [(&str, &str); 2]) -> String {
         let chosen = |variable: &Value| {
             let name = variable["name"].as_str().unwrap();
             let only = flow

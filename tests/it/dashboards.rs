@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use laaffic_exporter::model::Status;
 use laaffic_exporter::words::failure::{every_reason, explain};
 use serde_json::{Value, json};
-use testkit::assertions::says_nothing_of;
+use testkit::assertions::{says, says_nothing_of};
 
 use testkit::dashboard::{Dashboard, all, array, expressions};
 
@@ -114,6 +114,9 @@ fn they_can_be_imported_anywhere() {
                 assert_eq!(target["datasource"]["uid"], "${datasource}", "{place}");
             }
         }
+        for annotation in dashboard.annotations() {
+            assert_eq!(annotation["datasource"]["uid"], "${datasource}", "{name}: {annotation}");
+        }
     }
 }
 
@@ -191,6 +194,59 @@ fn queries_choose_their_targets_and_counters_are_shown_as_rates() {
 /// The recording rules outlive an instance and have no such label.
 fn remembered(expression: &str) -> bool {
     expression.contains("laaffic:") && expression.contains("job=~\"$job\"")
+}
+
+/// Grafana puts gaps into each frame by its own steps, so a gap that some series have must be one in the frame of all.
+#[test]
+fn lines_end_where_nothing_is_known() {
+    for dashboard in all() {
+        for panel in dashboard.shown() {
+            let place = dashboard.place(panel);
+            let drawn = panel["type"] == "timeseries";
+            if drawn || panel["type"] == "state-timeline" {
+                let spans = &panel["fieldConfig"]["defaults"]["custom"]["spanNulls"];
+                assert_eq!(*spans, false, "{place} draws over gaps");
+            }
+            if drawn {
+                let joins = |step: &Value| step["id"] == "joinByField" && step["options"]["mode"] == "outer";
+                assert!(
+                    array(&panel["transformations"]).iter().any(joins),
+                    "{place} is not one frame"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn alerts_restarts_and_reloads_are_marked_and_what_fires_leads_to_its_runbook_and_to_alertmanager() {
+    for dashboard in all() {
+        let name = &dashboard.name;
+        let marked: BTreeSet<_> = dashboard
+            .annotations()
+            .map(|one| one["name"].as_str().unwrap())
+            .collect();
+        for mark in ["Alerts", "Restarts", "Reloads", "Refused reloads"] {
+            assert!(marked.contains(mark), "{name} does not mark {mark}");
+        }
+        let of_flows = name != "laaffic-exporter-health";
+        assert_eq!(marked.contains("Execution exceptions"), of_flows, "{name}");
+        let alerts = dashboard.panel("Firing alerts").to_string();
+        let links = [
+            "${__data.fields.url}/runbooks/${__data.fields.alertname}",
+            "${alertmanager}/#/alerts",
+        ];
+        says(&alerts, &links);
+        let variable = dashboard
+            .variables()
+            .iter()
+            .find(|variable| variable["name"] == "alertmanager");
+        assert_eq!(
+            variable.map(|variable| &variable["type"]),
+            Some(&json!("textbox")),
+            "{name}"
+        );
+    }
 }
 
 #[test]

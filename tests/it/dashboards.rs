@@ -315,7 +315,13 @@ fn troubles_are_explained_in_the_programs_own_words() {
     for dashboard in all().into_iter().filter(of_flows) {
         let mut said = BTreeSet::new();
         texts(&dashboard.json, &mut said);
+        let short = words_for(&dashboard, "problem");
         for reason in every_reason() {
+            assert!(
+                short.contains(reason.label()),
+                "{} has no short word for {reason:?}",
+                dashboard.name
+            );
             let explanation = explain(reason);
             for words in [explanation.meaning, explanation.cure] {
                 // A cell begins with a capital.
@@ -331,4 +337,25 @@ fn troubles_are_explained_in_the_programs_own_words() {
 fn texts<'j>(value: &'j Value, found: &mut BTreeSet<&'j str>) {
     found.extend(value["text"].as_str());
     children(value).for_each(|inner| texts(inner, found));
+}
+
+/// The values that every table with a column of this name has words for.
+fn words_for(dashboard: &Dashboard, column: &str) -> BTreeSet<String> {
+    let overrides = dashboard
+        .shown()
+        .into_iter()
+        .flat_map(|panel| array(&panel["fieldConfig"]["overrides"]));
+    let of_column = overrides.filter(|one| one["matcher"]["options"] == column);
+    let words = of_column.map(|one| {
+        let mappings = array(&one["properties"])
+            .iter()
+            .filter(|property| property["id"] == "mappings");
+        let options = mappings
+            .flat_map(|property| array(&property["value"]))
+            .filter_map(|mapping| mapping["options"].as_object());
+        options
+            .flat_map(|options| options.keys().cloned())
+            .collect::<BTreeSet<_>>()
+    });
+    words.reduce(|one, other| &one & &other).unwrap_or_default()
 }

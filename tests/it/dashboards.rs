@@ -218,6 +218,39 @@ fn lines_end_where_nothing_is_known() {
     }
 }
 
+/// The first two columns are what a phone has room for.
+#[test]
+fn what_is_wrong_stands_beside_the_name_and_the_worst_comes_first() {
+    let overview = named("laaffic-redial-overview");
+    for title in ["What needs attention now", "Flows, in order of trouble"] {
+        let panel = overview.panel(title);
+        let columns = &transformation(panel, "organize")["indexByName"];
+        assert_eq!(
+            (&columns["name"], &columns["problem"]),
+            (&json!(0), &json!(1)),
+            "{title}"
+        );
+        let order = &transformation(panel, "sortBy")["sort"];
+        assert_eq!(*order, json!([{"desc": false, "field": "rank"}]), "{title}");
+    }
+    let health = named("laaffic-exporter-health");
+    let latency = health.panel("Latency by account, the worst first");
+    let order = &transformation(latency, "sortBy")["sort"];
+    assert_eq!(*order, json!([{"desc": true, "field": "Value #A"}]));
+    assert!(expressions(latency)[0].contains("histogram_quantile(0.99, sum by (account, le)"));
+}
+
+fn named(name: &str) -> Dashboard {
+    let found = all().into_iter().find(|dashboard| dashboard.name == name);
+    found.unwrap_or_else(|| panic!("no dashboard {name}"))
+}
+
+/// The options of what a panel does with the answers, by its name.
+fn transformation<'p>(panel: &'p Value, id: &str) -> &'p Value {
+    let found = array(&panel["transformations"]).iter().find(|one| one["id"] == id);
+    &found.unwrap_or_else(|| panic!("{} has no {id}", panel["title"]))["options"]
+}
+
 #[test]
 fn alerts_restarts_and_reloads_are_marked_and_what_fires_leads_to_its_runbook_and_to_alertmanager() {
     for dashboard in all() {

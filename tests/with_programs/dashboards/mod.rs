@@ -268,7 +268,14 @@ async fn the_overview_says_that_nobody_can_tell(prometheus: &Prometheus, lived: 
     );
     assert!(wrong.iter().all(|(problem, ..)| problem != "no_flow"), "{wrong:?}");
     assert!(wrong.iter().any(|(problem, ..)| problem == "blocked"), "{wrong:?}");
-    let flows = shown(prometheus, None, "laaffic-redial-overview", "Flows", FLOWS[0]).await;
+    let flows = shown(
+        prometheus,
+        None,
+        "laaffic-redial-overview",
+        "Flows, in order of trouble",
+        FLOWS[0],
+    )
+    .await;
     let ranked: Vec<_> = flows.iter().filter(|row| !row.label("rank").is_empty()).collect();
     assert!(ranked.len() >= 28, "{ranked:?}");
     assert!(ranked.iter().all(|row| row.label("problem") != "none"), "{ranked:?}");

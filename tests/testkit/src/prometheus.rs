@@ -62,11 +62,6 @@ impl Prometheus {
         Self { process, address }
     }
 
-    /// Asks it to end, and waits until it has.
-    pub async fn stopped(self) {
-        self.process.stopped().await;
-    }
-
     /// The first line of its log that warns of something.
     pub fn complaint(&self) -> Option<String> {
         let log = self.process.stderr();

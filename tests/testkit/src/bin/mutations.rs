@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
             scope.spawn(|| {
-                let tests = tests();
+                let mut tests = tests();
                 while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let of_its_kind = match tests.notice(mutant) {
                         Some(true) => &noticed,

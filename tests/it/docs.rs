@@ -16,7 +16,10 @@ use testkit::assertions::says;
 /// cargo's own flags that the documents mention.
 const FLAGS_OF_CARGO: [&str; 3] = ["--release", "--test", "--workspace"];
 
-/// What has the flags of the exporter and of nothing else but cargo.
+/// Flags of `scripts/incidents` that the documents mention.
+const FLAGS_OF_INCIDENTS: [&str; 5] = ["--seed", "--count", "--only", "--stories", "--keep"];
+
+/// What has the flags of the exporter and of nothing else but cargo and `scripts/incidents`.
 const WITH_FLAGS: [&str; 6] = [
     "README.md",
     "CONTRIBUTING.md",
@@ -234,6 +237,7 @@ fn the_documents_have_every_flag_with_its_default_and_no_other() {
     let rows = rows(&reference);
     let cli = Cli::command();
     let mut known: BTreeSet<String> = FLAGS_OF_CARGO.map(str::to_owned).into();
+    known.extend(FLAGS_OF_INCIDENTS.map(str::to_owned));
     known.extend(["--help".to_owned(), "--version".to_owned()]);
     let commands = [&cli].into_iter().chain(cli.get_subcommands());
     let arguments = commands.flat_map(|command| command.get_arguments());

@@ -53,6 +53,8 @@ pub struct Knowledge {
     may_think_it_over: bool,
     /// For how long the flow may be polled at the interval for flows that are over.
     slow_until: Seconds,
+    /// When what the vendor says now began, and how often the flow was polled at most then: so soon it is learnt.
+    face: (Seconds, Seconds),
     settled: bool,
 }
 
@@ -68,6 +70,7 @@ impl Knowledge {
             good_since: None,
             may_think_it_over: false,
             slow_until: 0,
+            face: (0, flow.interval),
             settled: false,
         }
     }
@@ -124,8 +127,13 @@ impl Knowledge {
             true => self.interval.max(TERMINAL),
             false => self.interval,
         };
-        self.settled = at >= good_since + interval * 3 / 2 + AFTER_TROUBLE;
-        if self.settled && at >= since + interval + POLL {
+        let is_good = |interval: Seconds| at >= good_since + interval * 3 / 2 + AFTER_TROUBLE;
+        self.settled = is_good(interval);
+        if self.face.0 != since {
+            self.face = (since, interval);
+        }
+        let (_, interval) = self.face;
+        if is_good(interval) && at >= since + interval + POLL {
             self.possible.retain(|learnt| learnt.lesson == lesson);
             // That the vendor does not know it any more tells nothing of how often to ask.
             self.may_think_it_over &= face == Face::Unknown;

@@ -141,7 +141,13 @@ impl<'l> Stage<'l> {
                     _ => 1,
                 };
                 let first = if failed_round { 4 } else { 2 };
-                let state = FlowState::with_nodes(status, &[first, running, if status == 2 { 2 } else { 0 }]);
+                // Of some flows two fail at once.
+                let last = match status {
+                    _ if failed_round && key_id.is_multiple_of(2) => 4,
+                    2 => 2,
+                    _ => 0,
+                };
+                let state = FlowState::with_nodes(status, &[first, running, last]);
                 self.vendor.pin(account, key_id, state).unwrap();
             }
         }

@@ -16,7 +16,6 @@ mod support;
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use procfs::process::Process;
 use support::{Exporter, Pace, binary, cpu, median, runtime, upstream};
 use tokio::time::Instant;
@@ -115,7 +114,9 @@ async fn afterwards() {
         }
         stages.push(resident_later(&process).await);
         let variants = VARIANTS.iter().cycle().take(40);
-        join_all(variants.map(|(_, accept, encoding)| exporter.scrape(accept, encoding))).await;
+        exporter
+            .scrapes_at_once(variants.map(|(_, accept, encoding)| (*accept, *encoding)))
+            .await;
         stages.push(resident_later(&process).await);
         print!("| {flows}");
         stages.iter().for_each(|stage| print!(" | {:.1}", stage / 1e6));

@@ -1,11 +1,13 @@
 //! What the benchmarks of the whole program share: an upstream of any number of flows, the exporter as a process on it, and what the
 //! kernel says of that process.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use exporter_toolkit::clock::{Clock as _, SystemClock};
+use futures_util::future::join_all;
 use laaffic_simulator::{Account, Dialect, Flow, Lifecycle, Settings, Simulator};
 use procfs::process::Process;
 use tokio::net::TcpListener;
@@ -49,6 +51,12 @@ pub struct Pace {
     pub concurrent: u64,
 }
 
+/// A client that uses this address of the host's. Compressed answers are to be read as they come.
+fn client(address: Ipv4Addr) -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(address));
+    client.build().unwrap()
+}
+
 /// The exporter under test: the release binary on a configuration of its own.
 #[derive(Debug)]
 pub struct Exporter {
@@ -56,6 +64,8 @@ pub struct Exporter {
     folder: tempfile::TempDir,
     pub address: String,
     pub client: reqwest::Client,
+    /// At an address of its own: one may have half of all scrapes at once.
+    neighbour: reqwest::Client,
 }
 
 impl Exporter {
@@ -79,8 +89,8 @@ impl Exporter {
             child,
             folder,
             address,
-            // Compressed answers are to be read as they come.
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            client: client(Ipv4Addr::LOCALHOST),
+            neighbour: client(Ipv4Addr::new(127, 0, 0, 2)),
         }
     }
 
@@ -99,8 +109,22 @@ impl Exporter {
     #[allow(dead_code, reason = "not all benchmarks ask for it")]
     /// One whole scrape: how many bytes came, and how long it took; `None` while nothing listens.
     pub async fn scrape(&self, accept: &str, encoding: &str) -> Option<(usize, Duration)> {
+        self.scrape_as(&self.client, accept, encoding).await
+    }
+
+    /// So many whole scrapes at once, from two addresses.
+    #[allow(dead_code, reason = "one of the benchmarks asks for it")]
+    pub async fn scrapes_at_once<'v>(&self, variants: impl Iterator<Item = (&'v str, &'v str)>) {
+        let clients = [&self.client, &self.neighbour].into_iter().cycle();
+        let scrapes = variants
+            .zip(clients)
+            .map(|((accept, encoding), client)| self.scrape_as(client, accept, encoding));
+        join_all(scrapes).await;
+    }
+
+    async fn scrape_as(&self, client: &reqwest::Client, accept: &str, encoding: &str) -> Option<(usize, Duration)> {
         let begin = Instant::now();
-        let request = self.client.get(format!("http://{}/metrics", self.address));
+        let request = client.get(format!("http://{}/metrics", self.address));
         let request = request.header("accept", accept).header("accept-encoding", encoding);
         let mut answer = request.send().await.ok()?.error_for_status().unwrap();
         let mut bytes = 0;

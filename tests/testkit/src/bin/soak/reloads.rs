@@ -9,8 +9,8 @@ use crate::other_client;
 use crate::scene::Files;
 use crate::tally::Tally;
 
-/// As long as a window of [`crate::resources`], so that no window has more of them than another.
-const PAUSE: Duration = crate::resources::WINDOW;
+/// Every minute, which is a point of the slope of [`crate::resources`], has as many of them.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Every fifth file is broken.
 const BROKEN: u64 = 5;

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Samples of so long become one point of the slope, their mean: looks a second apart are too much alike to count as so many observations.
-pub(crate) const WINDOW: Duration = Duration::from_secs(10);
+/// Samples of so long become one point of the slope, the least of them: what reloads, scrapes and pages take for a moment is no growth, and
+/// would hide one. Several of each fall into it.
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// One look.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +70,7 @@ impl Resources {
         let end = self.samples.last().map_or(Duration::ZERO, |sample| sample.at);
         let half: Vec<_> = self.samples.iter().filter(|sample| sample.at * 2 >= end).collect();
         let windows = half.chunk_by(|one, other| window(one) == window(other));
-        windows.map(mean).collect()
+        windows.filter_map(least).collect()
     }
 }
 
@@ -77,11 +78,9 @@ fn window(sample: &Sample) -> u64 {
     sample.at.as_secs() / WINDOW.as_secs()
 }
 
-fn mean(window: &[&Sample]) -> (f64, f64) {
-    let number = window.len() as f64;
-    let minutes: f64 = window.iter().map(|sample| sample.at.as_secs_f64() / 60.0).sum();
-    let megabytes: f64 = window.iter().map(|sample| sample.resident as f64 / 1e6).sum();
-    (minutes / number, megabytes / number)
+fn least(window: &[&Sample]) -> Option<(f64, f64)> {
+    let least = window.iter().min_by_key(|sample| sample.resident)?;
+    Some((least.at.as_secs_f64() / 60.0, least.resident as f64 / 1e6))
 }
 
 #[cfg(test)]
@@ -90,9 +89,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_second_half_in_windows() {
-        let samples = (0..=120).map(|second| Sample {
+        // Every tenth look falls into a moment that takes more.
+        let samples = (0..=480).map(|second| Sample {
             at: Duration::from_secs(second),
-            resident: second * 1_000_000,
+            resident: second * 1_000_000 + if second % 10 == 0 { 50_000_000 } else { 0 },
             descriptors: 20,
         });
         let resources = Resources {
@@ -102,9 +102,9 @@ mod tests {
             at_rest: None,
         };
         let points = resources.second_half();
-        assert_eq!(points.len(), 7, "six whole windows and the last sample");
+        assert_eq!(points.len(), 5, "four whole windows and the last sample");
         let (minutes, megabytes) = points[0];
-        assert!((minutes - 64.5 / 60.0).abs() < 1e-9, "{points:?}");
-        assert!((megabytes - 64.5).abs() < 1e-9, "{points:?}");
+        assert!((minutes - 241.0 / 60.0).abs() < 1e-9, "{points:?}");
+        assert!((megabytes - 241.0).abs() < 1e-9, "{points:?}");
     }
 }

@@ -230,7 +230,7 @@ async fn however_many_ask_and_do_not_read_memory_stays_bounded() {
     assert_eq!(client.execute(scrape()).await.unwrap().status(), 200);
     let idle = resident_kib(&process);
     let mut held = Vec::new();
-    for number in 0..400 {
+    for number in 0..320 {
         let (mut requests, connection) = without_window(address, &folder.authority).await;
         for _ in 0..16 {
             // Those whose time is over are cut off meanwhile.

@@ -175,7 +175,7 @@ async fn disturbance() {
         rate,
         concurrent: CONCURRENT,
     };
-    let idle = Exporter::start(&simulator.url(), FLOWS, pace("3h", 1e6));
+    let idle = Exporter::start(&simulator.url(), FLOWS, pace("3h", FULL_SPEED));
     idle.ready().await;
     let busy = Exporter::start(&simulator.url(), FLOWS, pace("1s", 300.0));
     busy.ready().await;

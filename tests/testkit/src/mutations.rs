@@ -10,6 +10,8 @@ use std::process::Command;
 
 use serde_yaml::Value;
 
+use crate::incidents::promtool::name;
+
 /// A rule without one of its clauses.
 #[derive(Debug, Clone)]
 pub struct Mutant {
@@ -27,10 +29,9 @@ pub fn mutants(rules: &Value) -> Vec<Mutant> {
     let mut mutants = Vec::new();
     for (group, yaml) in sequence(&rules["groups"]).iter().enumerate() {
         for (place, rule) in sequence(&yaml["rules"]).iter().enumerate() {
-            let name = rule["alert"].as_str().or(rule["record"].as_str()).unwrap_or_default();
             let expression = rule["expr"].as_str().unwrap_or_default();
             mutants.extend(clauses(expression).into_iter().map(|clause| Mutant {
-                rule: name.to_owned(),
+                rule: name(rule).to_owned(),
                 without: words(&expression[clause.clone()]),
                 group,
                 place,
@@ -220,14 +221,28 @@ impl Tests {
         if !self.promtool(&["check", "rules"], &self.rules) {
             return None;
         }
-        let failed = self
-            .files
-            .iter()
-            .position(|path| !self.promtool(&["test", "rules"], path));
+        let failed = self.failing();
         if let Some(failed) = failed {
             self.files[..=failed].rotate_right(1);
         }
         Some(failed.is_some())
+    }
+
+    /// The rules as they are must pass: else every mutant would seem to be noticed.
+    ///
+    /// # Panics
+    /// If a test fails, or promtool cannot be run.
+    pub fn pass(&self) {
+        fs::write(&self.rules, serde_yaml::to_string(&self.yaml).unwrap()).unwrap();
+        let failed = self.failing().map(|failed| &self.files[failed]);
+        assert_eq!(failed, None, "fails with the rules as they are");
+    }
+
+    /// The first file whose tests fail with the rules that are there now.
+    fn failing(&self) -> Option<usize> {
+        self.files
+            .iter()
+            .position(|path| !self.promtool(&["test", "rules"], path))
     }
 
     fn promtool(&self, arguments: &[&str], path: &Path) -> bool {

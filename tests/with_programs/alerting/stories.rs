@@ -9,7 +9,7 @@ use super::script::Act::{
     Away, Fault as Meets, FlowFault, Freeze, Kill, NoFault, NoFlowFault, Rename, Revive, Rounds, Silence,
     StartAlertmanager, StartPrometheus, Status, StopAlertmanager, StopPrometheus, Thaw, Unwatch,
 };
-use super::script::{Story, World, flow, play, story, whole};
+use super::script::{Act, Story, World, flow, play, story, whole};
 use super::{BLOCKED, DOWN, STUCK};
 
 const IN_PROGRESS: i64 = 1;
@@ -55,6 +55,34 @@ fn failed_round(name: &'static str, from: f64, until: f64) -> Story {
     )
 }
 
+/// A flow that has a status for a while that the vendor's documents do not have.
+fn undocumented(from: f64, until: f64) -> Story {
+    story(
+        "an undocumented status",
+        [(from, Status(1, UNDOCUMENTED)), (until, Status(1, IN_PROGRESS))],
+        [flow(UNKNOWN, 1, [from + 10.0, until])],
+    )
+}
+
+/// A flow that the vendor says for a while that it does not know.
+fn rejected(from: f64, until: f64) -> Story {
+    story(
+        "not known to the vendor",
+        [(from, FlowFault(1, Fault::code(-22))), (until, NoFlowFault(1))],
+        [flow(REJECTED, 1, [from + 5.0, until])],
+    )
+}
+
+/// An account whose key or secret is wrong, and stays so.
+fn refused_for_good(from: f64) -> Story {
+    story("refused", [(from, refused())], [whole(BLOCKED, [from + 1.0])])
+}
+
+/// The vendor does not accept key and secret.
+fn refused() -> Act {
+    Meets(Fault::code(-1))
+}
+
 /// The vendor's servers have a fault of their own.
 fn broken() -> Fault {
     Fault::HttpStatus {
@@ -70,7 +98,6 @@ fn well(name: &'static str) -> Story {
 /// Nothing but the flows and the vendor.
 #[tokio::test]
 async fn in_the_calm() {
-    let refused = || Meets(Fault::code(-1));
     let stories = vec![
         well("all is well"),
         stuck("stuck and repaired", 1.0, 12.0),
@@ -109,11 +136,7 @@ async fn in_the_calm() {
             [(1.0, Status(1, EXCEPTION)), (10.0, Status(1, CANCELLED))],
             [flow(STUCK, 1, [6.0, 10.0])],
         ),
-        story(
-            "an undocumented status",
-            [(1.0, Status(1, UNDOCUMENTED)), (20.0, Status(1, IN_PROGRESS))],
-            [flow(UNKNOWN, 1, [11.0, 20.0])],
-        ),
+        undocumented(1.0, 20.0),
         story(
             "comes and goes at two minutes",
             [1.0, 5.0, 9.0, 13.0]
@@ -143,12 +166,7 @@ async fn in_the_calm() {
             // For a day.
             [flow(ENDED, 1, [5.0])],
         ),
-        story(
-            "not known to the vendor",
-            [(1.0, FlowFault(1, Fault::code(-22))), (16.0, NoFlowFault(1))],
-            [flow(REJECTED, 1, [6.0, 16.0])],
-        )
-        .of_flows(3),
+        rejected(1.0, 16.0).of_flows(3),
         story(
             "refused",
             [(1.0, refused()), (6.0, NoFault)],
@@ -232,18 +250,9 @@ async fn prometheus_is_restarted() {
             [flow(STUCK, 1, [25.5, 34.0])],
         ),
         failed_round("a failed round", 1.0, 34.0),
-        story(
-            "an undocumented status",
-            [(1.0, Status(1, UNDOCUMENTED)), (34.0, Status(1, IN_PROGRESS))],
-            [flow(UNKNOWN, 1, [11.0, 34.0])],
-        ),
-        story(
-            "not known to the vendor",
-            [(1.0, FlowFault(1, Fault::code(-22))), (34.0, NoFlowFault(1))],
-            [flow(REJECTED, 1, [6.0, 34.0])],
-        )
-        .of_flows(2),
-        story("refused", [(1.0, Meets(Fault::code(-1)))], [whole(BLOCKED, [2.0])]).of_flows(3),
+        undocumented(1.0, 34.0),
+        rejected(1.0, 34.0).of_flows(2),
+        refused_for_good(1.0).of_flows(3),
     ];
     play(World {
         replicas: 1,
@@ -318,11 +327,7 @@ async fn the_exporter_stands_still_and_is_killed() {
             [flow(STUCK, 1, [19.0, 50.0])],
         ),
         failed_round("a failed round", 1.0, 50.0),
-        story(
-            "an undocumented status",
-            [(1.0, Status(1, UNDOCUMENTED)), (50.0, Status(1, IN_PROGRESS))],
-            [flow(UNKNOWN, 1, [11.0, 50.0])],
-        ),
+        undocumented(1.0, 50.0),
     ];
     play(World {
         replicas: 1,
@@ -379,7 +384,7 @@ async fn two_exporters_watch_the_same() {
         stuck("repaired while there is one", 1.0, 20.0).of_different_names(),
         stuck("stops while there is one", 14.0, 40.0),
         failed_round("a failed round", 1.0, 40.0),
-        story("refused", [(1.0, Meets(Fault::code(-1)))], [whole(BLOCKED, [2.0])]).of_flows(3),
+        refused_for_good(1.0).of_flows(3),
         stopped("stopped for good", 1.0),
     ];
     play(World {

@@ -89,7 +89,8 @@ impl<K: Clone + Eq + Hash + Send + 'static> Renderer<K> {
         }))
     }
 
-    /// Answers with what `write` writes, compressed as the client asks. Whoever has what has the tag that `write` gives gets 304. Where others have all turns or all room for long, 503.
+    /// Answers with what `write` writes, compressed as the client asks. Whoever has what has the tag that `write` gives gets 304. Where
+    /// others have all turns or all room for long, 503.
     pub async fn answer<E: Into<Failed>>(
         &self,
         request: &HeaderMap,

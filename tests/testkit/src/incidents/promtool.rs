@@ -160,7 +160,8 @@ fn needed(files: &[Value]) -> BTreeSet<String> {
 }
 
 /// What a rule records, or the alert's name.
-fn name(rule: &Value) -> &str {
+/// What a rule is called: the alert, or the series that is recorded.
+pub(crate) fn name(rule: &Value) -> &str {
     rule["record"].as_str().or(rule["alert"].as_str()).unwrap_or_default()
 }
 

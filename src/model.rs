@@ -223,13 +223,21 @@ pub enum ResponseField {
     Size,
     /// `current`
     Current,
+    /// `taskId`
+    TaskId,
+    /// `taskName`
+    TaskName,
+    /// `createTime`
+    CreateTime,
+    /// `finishNum`
+    FinishNum,
     /// Any other.
     Other,
 }
 
 impl ResponseField {
     /// Every field, so that each can exist at 0 from the start.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::KeyId,
         Self::Status,
         Self::RecallType,
@@ -242,6 +250,10 @@ impl ResponseField {
         Self::Pages,
         Self::Size,
         Self::Current,
+        Self::TaskId,
+        Self::TaskName,
+        Self::CreateTime,
+        Self::FinishNum,
         Self::Other,
     ];
 
@@ -260,6 +272,10 @@ impl ResponseField {
             Self::Pages => "pages",
             Self::Size => "size",
             Self::Current => "current",
+            Self::TaskId => "taskId",
+            Self::TaskName => "taskName",
+            Self::CreateTime => "createTime",
+            Self::FinishNum => "finishNum",
             Self::Other => "other",
         }
     }
@@ -267,7 +283,7 @@ impl ResponseField {
 
 /// The fields of an answer that were there and could not be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct UnreadableFields(u16);
+pub struct UnreadableFields(u32);
 
 impl UnreadableFields {
     /// One more.
@@ -291,6 +307,15 @@ impl UnreadableFields {
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
+}
+
+/// A moment as the vendor writes it. Its pages do not say in which zone, and those who run the same platform may do otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrittenTime {
+    /// What the platform's own clock shows, without a zone: seconds from 1970 on, as if the zone were UTC.
+    Local(i64),
+    /// Unix time in seconds, where the zone is said or does not matter.
+    Unix(i64),
 }
 
 /// What one good answer to queryDetail says of a flow: the numbers the metrics need and nothing else. `None` is "not reported".
@@ -478,23 +503,38 @@ impl FailureReason {
 pub enum Endpoint {
     /// `POST {base_url}/voice/recallFlow/queryDetail`
     QueryDetail,
+    /// `POST {base_url}/voice/recallFlow/queryPage`
+    QueryPage,
 }
 
 impl Endpoint {
     /// Every endpoint the exporter calls.
-    pub const ALL: [Self; 1] = [Self::QueryDetail];
+    pub const ALL: [Self; 2] = [Self::QueryDetail, Self::QueryPage];
 
     /// The `endpoint` label.
     pub fn label(self) -> &'static str {
         match self {
             Self::QueryDetail => "query_detail",
+            Self::QueryPage => "query_page",
         }
+    }
+
+    /// The fields of its answers that are read, and [`ResponseField::Other`]: those that can be unreadable.
+    pub fn fields(self) -> impl Iterator<Item = ResponseField> {
+        ResponseField::ALL.into_iter().filter(move |field| match field {
+            ResponseField::NodeList | ResponseField::NodeStatus | ResponseField::Current => self == Self::QueryDetail,
+            ResponseField::TaskId | ResponseField::TaskName | ResponseField::CreateTime | ResponseField::FinishNum => {
+                self == Self::QueryPage
+            }
+            _ => true,
+        })
     }
 
     /// The path below the account's base URL.
     pub fn path(self) -> &'static str {
         match self {
             Self::QueryDetail => "voice/recallFlow/queryDetail",
+            Self::QueryPage => "voice/recallFlow/queryPage",
         }
     }
 }

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::credentials::CredentialPair;
 use super::error::{Error, Interruption};
+use super::list_query::ListQuery;
 use super::sign::sign;
 use super::transport::Transport;
-use super::wire::{self, FlowPage};
+use super::wire::{self, FlowPage, ListPage};
 use crate::model::{Endpoint, KeyId};
 use exporter_toolkit::clock::{SharedClock, unix_seconds};
 
@@ -31,21 +32,36 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("timestamp");
 pub struct Client {
     transport: Arc<dyn Transport>,
     query_detail: Url,
+    query_page: Url,
     timeout: Duration,
     clock: SharedClock,
 }
 
 /// One request and how it ended.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct Exchange<T = FlowPage> {
     /// The decoded answer, or why there is none.
-    pub result: Result<FlowPage, Error>,
+    pub result: Result<T, Error>,
     /// From before connecting to the last byte.
     pub elapsed: Duration,
     /// The vendor's clock minus ours in seconds, where an answer of the API carried a `Date` (RFC 9110, section 6.6.1; whole seconds).
     pub clock_skew_seconds: Option<f64>,
     /// How long the vendor asks to be left alone.
     pub retry_after: Option<RetryAfter>,
+}
+
+/// Reads an answer's body.
+type Decode<T> = fn(&[u8]) -> Result<T, Error>;
+
+/// What a request goes out with, whatever it asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct CallOptions<'s> {
+    /// Whose request it is.
+    pub credentials: &'s CredentialPair,
+    /// Added to our own clock for the signed timestamp, for a host whose clock is off.
+    pub clock_offset: ClockOffset,
+    /// Within this the answer must be complete, or within the account's request timeout if that is shorter.
+    pub timeout: Duration,
 }
 
 /// The vendor asks to be left alone (`Retry-After`; RFC 9110, section 10.2.3).
@@ -63,6 +79,7 @@ impl Client {
         Self {
             transport,
             query_detail: endpoint_url(base_url, Endpoint::QueryDetail),
+            query_page: endpoint_url(base_url, Endpoint::QueryPage),
             timeout,
             clock,
         }
@@ -73,25 +90,27 @@ impl Client {
         self.timeout
     }
 
-    /// Asks for one flow with these credentials, and for one page of its nodes where `page` says which (from 1, 100 nodes each). `clock_offset` is added to
-    /// our own clock for the signed timestamp, for a host whose clock is off. The answer must be complete within `timeout`, or within
-    /// the account's request timeout if that is shorter.
-    pub async fn query_detail(
-        &self,
-        credentials: &CredentialPair,
-        key_id: KeyId,
-        page: Option<u32>,
-        clock_offset: ClockOffset,
-        timeout: Duration,
-    ) -> Exchange {
-        let whole = self.timeout;
+    /// Asks for one flow, and for one page of its nodes where `page` says which (from 1, 100 nodes each).
+    pub async fn query_detail(&self, key_id: KeyId, page: Option<u32>, options: CallOptions<'_>) -> Exchange {
         let body = match page {
             None => format!(r#"{{"keyId":{key_id}}}"#),
             Some(page) => format!(r#"{{"keyId":{key_id},"current":{page},"size":100}}"#),
         };
+        self.call(&self.query_detail, body, wire::decode, options).await
+    }
+
+    /// Asks for one page (from 1) of the list of flows.
+    pub async fn query_page(&self, query: &ListQuery, page: u32, options: CallOptions<'_>) -> Exchange<ListPage> {
+        let body = query.body(page);
+        self.call(&self.query_page, body, wire::decode_list, options).await
+    }
+
+    async fn call<T>(&self, url: &Url, body: String, decode: Decode<T>, options: CallOptions<'_>) -> Exchange<T> {
+        let whole = self.timeout;
+        let timeout = options.timeout;
         let started = Instant::now();
         let mut told = Told::default();
-        let exchange = self.exchange(body, credentials, clock_offset, &mut told);
+        let exchange = self.exchange(url, body, decode, options, &mut told);
         let result = match tokio::time::timeout(timeout.min(whole), exchange).await {
             Ok(result) => result,
             Err(_) if timeout < whole => Err(Error::GivenUp(timeout)),
@@ -105,15 +124,16 @@ impl Client {
         }
     }
 
-    async fn exchange(
+    async fn exchange<T>(
         &self,
+        url: &Url,
         body: String,
-        credentials: &CredentialPair,
-        offset: ClockOffset,
+        decode: Decode<T>,
+        options: CallOptions<'_>,
         told: &mut Told,
-    ) -> Result<FlowPage, Error> {
-        let mut request = reqwest::Request::new(reqwest::Method::POST, self.query_detail.clone());
-        *request.headers_mut() = self.headers(credentials, offset)?;
+    ) -> Result<T, Error> {
+        let mut request = reqwest::Request::new(reqwest::Method::POST, url.clone());
+        *request.headers_mut() = self.headers(options)?;
         *request.body_mut() = Some(body.into());
         let response = self.transport.send(request).await?;
         let now = self.clock.now();
@@ -127,8 +147,8 @@ impl Client {
             });
         }
         let result = match status {
-            StatusCode::OK => wire::decode(&self.body(response).await?),
-            _ if status.is_client_error() || status.is_server_error() => Err(self.refusal(response).await),
+            StatusCode::OK => decode(&self.body(response).await?),
+            _ if status.is_client_error() || status.is_server_error() => Err(self.refusal(response, decode).await),
             _ => Err(Error::HttpStatus(status.as_u16())),
         };
         // Only the API itself tells the API's time: a proxy in between has a clock of its own.
@@ -139,9 +159,9 @@ impl Client {
     }
 
     /// What an answer with an HTTP status of 400 or above says. With an envelope of the API in it, it is the API's own.
-    async fn refusal(&self, response: Response) -> Error {
+    async fn refusal<T>(&self, response: Response, decode: Decode<T>) -> Error {
         let status = response.status().as_u16();
-        match self.body(response).await.and_then(|body| wire::decode(&body)) {
+        match self.body(response).await.and_then(|body| decode(&body)) {
             Err(Error::Code(code)) => Error::Code(code),
             Ok(_) | Err(_) => Error::HttpStatus(status),
         }
@@ -154,9 +174,9 @@ impl Client {
     }
 
     /// The headers of a signed request (vendor page, API guide).
-    fn headers(&self, credentials: &CredentialPair, offset: ClockOffset) -> Result<HeaderMap, Error> {
-        let CredentialPair { api_key, api_secret } = credentials;
-        let timestamp = offset.apply(self.clock.now());
+    fn headers(&self, options: CallOptions<'_>) -> Result<HeaderMap, Error> {
+        let CredentialPair { api_key, api_secret } = options.credentials;
+        let timestamp = options.clock_offset.apply(self.clock.now());
         let signature = sign(api_key.expose(), api_secret.expose(), timestamp);
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -8,16 +8,18 @@
 mod client;
 mod credentials;
 mod error;
+mod list_query;
 mod recorder;
 mod sign;
 mod transport;
 mod wire;
 
-pub use self::client::{Client, ClockOffset, Exchange, MAX_BODY_BYTES, RetryAfter};
+pub use self::client::{CallOptions, Client, ClockOffset, Exchange, MAX_BODY_BYTES, RetryAfter};
 pub use self::credentials::{CredentialPair, Credentials};
 pub use self::error::{Error, Interruption};
+pub use self::list_query::{LIST_PAGE_SIZE, ListQuery};
 pub use self::recorder::{Recorded, Recorder, Recording};
 pub use self::sign::sign;
 pub(crate) use self::transport::with_tls;
 pub use self::transport::{ClientError, Connection, Network, Transport, use_ring};
-pub use self::wire::{FlowPage, Node, NodeKey, decode, redact};
+pub use self::wire::{FlowPage, ListPage, ListedFlow, Node, NodeKey, decode, decode_list, redact};

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -56,6 +56,8 @@ struct AccountInstruments {
 
 #[derive(Debug)]
 struct EndpointInstruments {
+    /// Whether the account makes this call; else it is not shown.
+    called: AtomicBool,
     requests: [Counter; Outcome::ALL.len()],
     retries: Counter,
     duration: Histogram,
@@ -145,7 +147,8 @@ impl AccountActivity {
         }
         Self {
             inner: Arc::new(AccountInstruments {
-                endpoints: Endpoint::ALL.map(|_| EndpointInstruments {
+                endpoints: Endpoint::ALL.map(|endpoint| EndpointInstruments {
+                    called: AtomicBool::new(endpoint == Endpoint::QueryDetail),
                     requests: Outcome::ALL.map(|_| Counter::default()),
                     retries: Counter::default(),
                     duration: Histogram::new(DURATION_BUCKETS),
@@ -153,6 +156,13 @@ impl AccountActivity {
                 }),
                 errors: Mutex::new(errors),
             }),
+        }
+    }
+
+    /// The account makes this call from now on: its counters are there before its first request.
+    pub fn calls(&self, endpoint: Endpoint) {
+        if let Some(instruments) = self.endpoint(endpoint) {
+            instruments.called.store(true, Ordering::Relaxed);
         }
     }
 
@@ -208,6 +218,12 @@ impl AccountActivity {
     }
 }
 
+impl EndpointInstruments {
+    fn is_called(&self) -> bool {
+        self.called.load(Ordering::Relaxed)
+    }
+}
+
 /// Where in a list of all its kind a value stands; the lists are a few words long.
 fn place<T: PartialEq>(all: &[T], value: &T) -> Option<usize> {
     all.iter().position(|one| one == value)
@@ -256,13 +272,17 @@ impl Collector for Activity {
         }
         let endpoints = || {
             accounts.iter().flat_map(|(name, account)| {
-                let labels = move |endpoint: Endpoint| [("account", &**name), ("endpoint", endpoint.label())];
-                Endpoint::ALL.into_iter().map(labels).zip(&account.inner.endpoints)
+                let called = Endpoint::ALL.into_iter().zip(&account.inner.endpoints);
+                called
+                    .filter(|(_, instruments)| instruments.is_called())
+                    .map(move |(endpoint, instruments)| (&**name, endpoint, instruments))
             })
         };
+        let labels = |account, endpoint: Endpoint| [("account", account), ("endpoint", endpoint.label())];
 
         let mut family = catalogue::API_REQUESTS.describe(encoder)?;
-        for ([account, endpoint], instruments) in endpoints() {
+        for (account, endpoint, instruments) in endpoints() {
+            let [account, endpoint] = labels(account, endpoint);
             for (outcome, counter) in Outcome::ALL.into_iter().zip(&instruments.requests) {
                 counter.encode(family.encode_family(&[account, endpoint, ("outcome", outcome.label())])?)?;
             }
@@ -270,14 +290,21 @@ impl Collector for Activity {
         let mut family = catalogue::API_ERRORS.describe(encoder)?;
         for (name, account) in &accounts {
             for ((code, endpoint), counter) in lock(&account.inner.errors).iter() {
-                let endpoint = Endpoint::ALL.get(*endpoint).map_or("", |endpoint| endpoint.label());
+                let is_called = account
+                    .inner
+                    .endpoints
+                    .get(*endpoint)
+                    .is_some_and(EndpointInstruments::is_called);
+                let Some(endpoint) = Endpoint::ALL.get(*endpoint).filter(|_| is_called) else {
+                    continue;
+                };
                 let (code, reason) = match code {
                     CodeLabel::Code(code) => (code.to_string(), code.reason()),
                     CodeLabel::Other => ("other".to_owned(), "api_other"),
                 };
                 let labels = [
                     ("account", &**name),
-                    ("endpoint", endpoint),
+                    ("endpoint", endpoint.label()),
                     ("code", &code),
                     ("reason", reason),
                 ];
@@ -285,16 +312,23 @@ impl Collector for Activity {
             }
         }
         let mut family = catalogue::API_RETRIES.describe(encoder)?;
-        for (labels, instruments) in endpoints() {
-            instruments.retries.encode(family.encode_family(&labels)?)?;
+        for (account, endpoint, instruments) in endpoints() {
+            instruments
+                .retries
+                .encode(family.encode_family(&labels(account, endpoint))?)?;
         }
         let mut family = catalogue::API_REQUEST_DURATION.describe(encoder)?;
-        for (labels, instruments) in endpoints() {
-            instruments.duration.encode(family.encode_family(&labels)?)?;
+        for (account, endpoint, instruments) in endpoints() {
+            instruments
+                .duration
+                .encode(family.encode_family(&labels(account, endpoint))?)?;
         }
         let mut family = catalogue::API_UNREADABLE_FIELDS.describe(encoder)?;
-        for ([account, endpoint], instruments) in endpoints() {
-            for (field, counter) in ResponseField::ALL.into_iter().zip(&instruments.unreadable) {
+        for (account, endpoint, instruments) in endpoints() {
+            let read: Vec<_> = endpoint.fields().collect();
+            let counters = ResponseField::ALL.into_iter().zip(&instruments.unreadable);
+            let [account, endpoint] = labels(account, endpoint);
+            for (field, counter) in counters.filter(|(field, _)| read.contains(field)) {
                 counter.encode(family.encode_family(&[account, endpoint, ("field", field.label())])?)?;
             }
         }
@@ -349,6 +383,26 @@ mod tests {
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_call_is_shown_from_when_the_account_makes_it() {
+        let activity = activity(&["main", "second"]);
+        activity.account(&"main".into()).calls(Endpoint::QueryPage);
+        let text = text(&activity);
+        for line in [
+            "laaffic_api_requests_total{account=\"main\",endpoint=\"query_page\",outcome=\"success\"} 0",
+            "laaffic_api_errors_total{account=\"main\",endpoint=\"query_page\",code=\"-1\",reason=\"authentication_error\"} 0",
+            "laaffic_api_retries_total{account=\"main\",endpoint=\"query_page\"} 0",
+            "laaffic_api_unreadable_fields_total{account=\"main\",endpoint=\"query_page\",field=\"createTime\"} 0",
+        ] {
+            assert!(text.contains(&format!("{line}\n")), "{line} is missing in\n{text}");
+        }
+        assert!(!text.contains("account=\"second\",endpoint=\"query_page\""));
+        assert!(
+            !text.contains("endpoint=\"query_detail\",field=\"createTime\""),
+            "{text}"
+        );
     }
 
     #[test]

@@ -18,12 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::condition::{BlockChange, Condition, Verdict};
 use super::event_log::EventLog;
-use super::fetch::{FetchOutcome, FetchRequest, Halted, Paging, Session, fetch, fetch_in_turn};
+use super::fetch::{FetchOutcome, FetchRequest, Halted, Paging, fetch, fetch_in_turn};
 use super::handle::{Admission, Message, ProbeFailure, ProbeRequest, Settings, Update};
 use super::limiter::{Limiter, Permit, Purpose};
 use super::paging::PagingMemory;
 use super::probes::{Asked, Probe, Probes};
 use super::progress::Progress;
+use super::requests::{Seen, Session};
 use super::schedule::{Due, Schedule};
 use crate::api::{Connection, Credentials, Error};
 use crate::metrics::Activity;
@@ -354,7 +355,7 @@ impl AccountTask {
             Ended::Probe(asked, probe, ended) => {
                 let result = match ended {
                     Some(Ok(outcome)) => {
-                        self.learn(&outcome, now);
+                        self.learn(outcome.seen, Verdict::of(&outcome.result), now);
                         outcome.result.map_err(|error| ProbeFailure::from(&error))
                     }
                     Some(Err(Halted)) => Err(match self.condition.pause(now) {
@@ -375,9 +376,10 @@ impl AccountTask {
     /// Files what a poll brought and plans the flow's next one.
     fn file(&mut self, polled: Polled, outcome: &FetchOutcome, now: Instant) {
         let Polled { key_id, due, .. } = polled;
-        self.learn(outcome, now);
-        let outdated = outcome.generation != self.condition.generation();
-        if outdated && matches!(Verdict::of(&outcome.result), Verdict::Refused(_)) {
+        let verdict = Verdict::of(&outcome.result);
+        self.learn(outcome.seen, verdict, now);
+        let outdated = outcome.seen.generation != self.condition.generation();
+        if outdated && matches!(verdict, Verdict::Refused(_)) {
             // Nobody's refusal: the flow is asked for again with what is in force now.
             return self.schedule.put_back(due);
         }
@@ -392,7 +394,7 @@ impl AccountTask {
             }
             Err(error) => {
                 self.failed(key_id, error.reason(), Some(error));
-                if outcome.pause.is_some() {
+                if outcome.seen.pause.is_some() {
                     // It is asked for again when the vendor wants to be asked again.
                     return self.schedule.put_back(due);
                 }
@@ -401,12 +403,12 @@ impl AccountTask {
         self.plan(polled, interval, outcome.requests, now);
     }
 
-    /// Draws from the end of a fetch what concerns the account as a whole.
-    fn learn(&mut self, outcome: &FetchOutcome, now: Instant) {
-        if let Some(offset) = self.condition.clocks(outcome.clock_skew_seconds, outcome.clock_offset) {
+    /// Draws from what requests saw, and from the verdict on their end, what concerns the account as a whole.
+    fn learn(&mut self, seen: Seen, verdict: Verdict, now: Instant) {
+        if let Some(offset) = self.condition.clocks(seen.clock_skew_seconds, seen.clock_offset) {
             self.events.clock(offset);
         }
-        if let Some(pause) = outcome.pause
+        if let Some(pause) = seen.pause
             && self.condition.pauses(pause, now)
         {
             // What waits for a retry or for its turn does not go out; what goes out after the pause does so with another session.
@@ -414,8 +416,7 @@ impl AccountTask {
             self.session = Arc::new(self.session.going_on());
             self.events.paused(pause.wait);
         }
-        let verdict = Verdict::of(&outcome.result);
-        match self.condition.judged(outcome.generation, verdict, now) {
+        match self.condition.judged(seen.generation, verdict, now) {
             None => {}
             Some(BlockChange::Began(reason)) => {
                 self.session.halted.cancel();

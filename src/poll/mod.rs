@@ -17,6 +17,7 @@ mod plan;
 mod probe;
 mod probes;
 mod progress;
+mod requests;
 mod schedule;
 
 use std::collections::HashMap;

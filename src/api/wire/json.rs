@@ -270,6 +270,11 @@ impl<'t> Value<'t> {
         self.read(int)
     }
 
+    /// Words, without the blanks around them; a number may stand in for them.
+    pub(super) fn words(self) -> Read<Cow<'t, str>> {
+        self.read(words)
+    }
+
     /// A list.
     pub(super) fn list(self) -> Read<Vec<&'t RawValue>> {
         self.read(|value| parsed(value, b'['))
@@ -282,6 +287,13 @@ impl<'t> Value<'t> {
             Self::Is(value) => read(value).map_or(Read::Odd, Read::Is),
         }
     }
+}
+
+fn words(value: &RawValue) -> Option<Cow<'_, str>> {
+    Some(match identity(value)? {
+        Cow::Borrowed(bytes) => Cow::Borrowed(trimmed(std::str::from_utf8(bytes).ok()?)),
+        Cow::Owned(bytes) => Cow::Owned(trimmed(&String::from_utf8_lossy(&bytes)).to_owned()),
+    })
 }
 
 /// Of a text only its digits: `"3.0"` is what a number with a fraction was written as, and not the text of a whole one.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use exporter_toolkit::clock::SystemClock;
-use laaffic_exporter::api::{Client, ClockOffset, CredentialPair, Error, FlowPage, Network};
+use laaffic_exporter::api::{CallOptions, Client, ClockOffset, CredentialPair, Error, FlowPage, Network};
 use laaffic_exporter::config::{HttpClient, Secret};
 use laaffic_exporter::model::KeyId;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
@@ -43,10 +43,12 @@ pub(crate) async fn ask(client: &Client) -> Result<FlowPage, Error> {
         api_key: Secret::new(API_KEY),
         api_secret: Secret::new(API_SECRET),
     };
-    client
-        .query_detail(&credentials, key_id, None, ClockOffset::default(), Duration::MAX)
-        .await
-        .result
+    let options = CallOptions {
+        credentials: &credentials,
+        clock_offset: ClockOffset::default(),
+        timeout: Duration::MAX,
+    };
+    client.query_detail(key_id, None, options).await.result
 }
 
 /// Asks an upstream once, with nothing configured.

@@ -7,7 +7,7 @@ use axum::http::Response as HttpResponse;
 use axum::http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use exporter_toolkit::clock::{Clock, unix_seconds};
 use futures_util::future::{BoxFuture, ready};
-use laaffic_exporter::api::{Client, ClockOffset, CredentialPair, Error, Exchange, Transport};
+use laaffic_exporter::api::{CallOptions, Client, ClockOffset, CredentialPair, Error, Exchange, Transport};
 use laaffic_exporter::config::Secret;
 use laaffic_exporter::model::KeyId;
 use reqwest::{Request, Response};
@@ -65,7 +65,12 @@ fn ask(head: &HeaderMap) -> Exchange {
         api_secret: Secret::new("secret"),
     };
     let key_id = KeyId::new(12).unwrap();
-    let asked = client.query_detail(&credentials, key_id, None, ClockOffset::default(), Duration::MAX);
+    let options = CallOptions {
+        credentials: &credentials,
+        clock_offset: ClockOffset::default(),
+        timeout: Duration::MAX,
+    };
+    let asked = client.query_detail(key_id, None, options);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(asked)
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::ApiCode;
 
 fn page(json: &str) -> FlowPage {
     decode(json.as_bytes()).unwrap()
@@ -39,7 +40,7 @@ fn the_documented_shape() {
 /// The example at the foot of the vendor's page, word for word: a page of nodes and no flow fields at all.
 #[test]
 fn the_example_of_the_vendors_page() {
-    let page = page(include_str!("../../../tests/fixtures/api/vendor_example.json"));
+    let page = page(include_str!("../../../../tests/fixtures/api/vendor_example.json"));
     assert_eq!((page.key_id, page.status), (None, None));
     assert_eq!((page.total, page.pages), (Some(574), Some(574)));
     assert_eq!(page.nodes, Some(vec![node(1427, Status::Completed)]));

@@ -1,0 +1,96 @@
+//! What is read of an object's fields, and which of them could not be read.
+
+use serde_json::value::RawValue;
+
+use super::json::{Object, Read};
+use super::moment::moment;
+use crate::model::{RecallType, ResponseField, Status, UnreadableFields, WrittenTime};
+
+/// In characters; a label or a line of a page need not hold more.
+const LONGEST_WORDS: usize = 200;
+
+/// Reads fields, and notes which were there and could not be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reader {
+    unreadable: UnreadableFields,
+}
+
+impl Reader {
+    /// What was there and could not be read.
+    pub(super) fn unreadable(self) -> UnreadableFields {
+        self.unreadable
+    }
+
+    /// This field is there and cannot be read.
+    pub(super) fn odd(&mut self, field: ResponseField) {
+        self.unreadable.add(field);
+    }
+
+    fn take<T>(&mut self, field: ResponseField, read: Read<T>) -> Option<T> {
+        match read {
+            Read::Is(value) => Some(value),
+            Read::Absent => None,
+            Read::Odd => {
+                self.odd(field);
+                None
+            }
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn int(&mut self, data: &Object<'_>, field: ResponseField) -> Option<i64> {
+        self.take(field, data.get(field.label()).int())
+    }
+
+    /// How many of something there are, times what one of them is; less than none, or more than can be counted, is odd.
+    pub(super) fn amount(&mut self, data: &Object<'_>, field: ResponseField, times: i64) -> Option<i64> {
+        let number = self.int(data, field)?;
+        let amount = (number >= 0).then(|| number.checked_mul(times)).flatten();
+        if amount.is_none() {
+            self.odd(field);
+        }
+        amount
+    }
+
+    /// Words that are shown to people, cut where they are longer than any name.
+    pub(super) fn words(&mut self, data: &Object<'_>, field: ResponseField) -> Option<Box<str>> {
+        let words = self.take(field, data.get(field.label()).words())?;
+        let end = words
+            .char_indices()
+            .nth(LONGEST_WORDS)
+            .map_or(words.len(), |(end, _)| end);
+        words.get(..end).map(Into::into)
+    }
+
+    /// A moment.
+    pub(super) fn moment(&mut self, data: &Object<'_>, field: ResponseField) -> Option<WrittenTime> {
+        let words = self.take(field, data.get(field.label()).words())?;
+        let moment = moment(&words);
+        if moment.is_none() {
+            self.odd(field);
+        }
+        moment
+    }
+
+    /// A list; nothing in the place of an element is no element.
+    pub(super) fn list<'t>(
+        &mut self,
+        data: &Object<'t>,
+        field: ResponseField,
+    ) -> Option<impl Iterator<Item = &'t RawValue> + use<'t>> {
+        let elements = self.take(field, data.get(field.label()).list())?;
+        Some(elements.into_iter().filter(|element| element.get() != "null"))
+    }
+
+    /// `status` of a flow.
+    pub(super) fn status(&mut self, data: &Object<'_>) -> Option<Status> {
+        let code = self.int(data, ResponseField::Status)?;
+        Some(Status::from_code(Some(code)))
+    }
+
+    /// `recallType` of a flow.
+    pub(super) fn recall_type(&mut self, data: &Object<'_>) -> Option<RecallType> {
+        let code = self.int(data, ResponseField::RecallType)?;
+        Some(RecallType::from_code(Some(code)))
+    }
+}

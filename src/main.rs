@@ -15,7 +15,7 @@ use laaffic_exporter::cli::{
 
 use laaffic_exporter::commands::healthcheck::healthcheck;
 use laaffic_exporter::commands::{
-    check::check_live, demo::demo, query::query, raw::query_raw, rules::print_rules, simulate::simulate,
+    check::check_live, demo::demo, flows::flows, query::query, raw::query_raw, rules::print_rules, simulate::simulate,
 };
 use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::pages::links::own_name;
@@ -105,6 +105,10 @@ fn run(cli: Cli) -> Result<()> {
                     true => query_raw(config, &arguments, &clock, stdout(), stderr()).await,
                     false => query(config, &arguments, &clock, stdout()).await,
                 }
+            }
+            Some(Command::Flows(arguments)) => {
+                let config = config_file(&arguments.config)?.load()?;
+                flows(config, &arguments, &clock, stdout(), stderr()).await
             }
             Some(Command::Check(arguments)) => {
                 check(&arguments.config, &arguments.web_config)?;

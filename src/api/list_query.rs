@@ -33,8 +33,8 @@ impl ListQuery {
     }
 }
 
-/// A moment in the vendor's form; the nearest that it can write.
-fn written(seconds: i64) -> String {
+/// A moment in the vendor's form: seconds from 1970 on, as if its zone were UTC; the nearest that it can write.
+pub fn written(seconds: i64) -> String {
     const FIRST: i64 = 0;
     // The end of the year 9999.
     const LAST: i64 = 253_402_300_799;

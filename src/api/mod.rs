@@ -17,7 +17,7 @@ mod wire;
 pub use self::client::{CallOptions, Client, ClockOffset, Exchange, MAX_BODY_BYTES, RetryAfter};
 pub use self::credentials::{CredentialPair, Credentials};
 pub use self::error::{Error, Interruption};
-pub use self::list_query::{LIST_PAGE_SIZE, ListQuery};
+pub use self::list_query::{LIST_PAGE_SIZE, ListQuery, written};
 pub use self::recorder::{Recorded, Recorder, Recording};
 pub use self::sign::sign;
 pub(crate) use self::transport::with_tls;

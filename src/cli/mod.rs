@@ -41,6 +41,7 @@ impl Cli {
             Some(Command::Demo(arguments)) => arguments.log,
             Some(Command::Simulate(arguments)) => arguments.log,
             Some(Command::Query(arguments)) => arguments.log,
+            Some(Command::Flows(arguments)) => arguments.log,
             Some(Command::Check(arguments)) => arguments.log,
             Some(Command::Healthcheck(arguments)) => arguments.log,
             Some(Command::Rules(_)) => LogArgs::NOTHING_TO_LOG,
@@ -53,7 +54,9 @@ impl Cli {
             None => Some(&self.export.serve.listen),
             Some(Command::Demo(arguments)) => Some(&arguments.serve.listen),
             Some(Command::Healthcheck(arguments)) => Some(&arguments.listen),
-            Some(Command::Simulate(_) | Command::Query(_) | Command::Check(_) | Command::Rules(_)) => None,
+            Some(
+                Command::Simulate(_) | Command::Query(_) | Command::Flows(_) | Command::Check(_) | Command::Rules(_),
+            ) => None,
         }
     }
 }
@@ -68,6 +71,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Ask for one flow now and print what came.
     Query(QueryArgs),
+    /// Print the list of an account's flows, as the vendor has it now.
+    Flows(FlowsArgs),
     /// Check the configuration; with --live also one request per flow, and whether it works.
     Check(CheckArgs),
     /// Ask the exporter that listens there whether polling works, and exit with 0 or 1: for containers without curl.
@@ -346,6 +351,34 @@ pub struct QueryArgs {
 pub enum OutputFormat {
     Table,
     Json,
+}
+
+/// Flags of `flows`.
+#[derive(Debug, Clone, Args)]
+pub struct FlowsArgs {
+    /// Account to list; all of them where it is not given.
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+
+    /// A table for people, JSON for jq, or a block for the configuration.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: ListFormat,
+
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigFileArg,
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What to print of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it, and a comment would become help text")]
+pub enum ListFormat {
+    Table,
+    Json,
+    Yaml,
 }
 
 /// Flags of `check`.

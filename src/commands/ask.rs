@@ -9,10 +9,11 @@ use anyhow::{Result, bail};
 use exporter_toolkit::clock::SharedClock;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::ListQuery;
 use crate::config::{Account, Config};
 use crate::metrics::Activity;
 use crate::model::{AccountName, FlowInfo, KeyId};
-use crate::poll::{self, Connect, Plan, Poller, ProbeFailure, Probed, Prober, Reply};
+use crate::poll::{self, Connect, Listing, Plan, Poller, ProbeFailure, Probed, Prober, Reply};
 use crate::store::{Policy, Store};
 use crate::words::failure::explain;
 
@@ -66,15 +67,42 @@ impl Asker {
         Ok(self.prober.first_page(account, key_id, self.timeout).await?)
     }
 
+    /// Reads the list of an account's flows.
+    pub(super) async fn list(
+        &self,
+        account: &AccountName,
+        query: ListQuery,
+        most_flows: usize,
+    ) -> Result<Result<Listing, ProbeFailure>> {
+        Ok(self.prober.list(account, query, most_flows, self.timeout).await?)
+    }
+
+    /// The account that was named, else all of them.
+    pub(super) fn accounts(&self, named: Option<&str>) -> Result<Vec<&AccountName>> {
+        match named {
+            Some(named) => Ok(vec![self.named(named)?]),
+            None => Ok(self.flows.iter().map(|(name, _)| name).collect()),
+        }
+    }
+
+    fn named(&self, named: &str) -> Result<&AccountName> {
+        let mut names = self.flows.iter().map(|(name, _)| name);
+        match names.find(|name| ***name == *named) {
+            Some(name) => Ok(name),
+            None => bail!("there is no account {named:?}; the configuration has {}", self.listed()),
+        }
+    }
+
+    /// The names of the accounts, for a message.
+    fn listed(&self) -> String {
+        let names: Vec<_> = self.flows.iter().map(|(name, _)| &**name).collect();
+        names.join(", ")
+    }
+
     /// The account that a flow belongs to: the one that was named, else the only one, else the only one that has the flow.
     pub(super) fn account(&self, named: Option<&str>, key_id: KeyId) -> Result<&AccountName> {
-        let names = || self.flows.iter().map(|(name, _)| name);
-        let listed = || names().map(|name| &**name).collect::<Vec<_>>().join(", ");
         if let Some(named) = named {
-            return match names().find(|name| ***name == *named) {
-                Some(name) => Ok(name),
-                None => bail!("there is no account {named:?}; the configuration has {}", listed()),
-            };
+            return self.named(named);
         }
         let has_flow = |flows: &[FlowInfo]| flows.iter().any(|flow| flow.key_id == key_id);
         let with_flow: Vec<_> = self
@@ -88,7 +116,7 @@ impl Asker {
             ([], [(name, _)]) => Ok(name),
             _ => bail!(
                 "say which account flow {key_id} belongs to with --account; the configuration has {}",
-                listed()
+                self.listed()
             ),
         }
     }

@@ -3,6 +3,7 @@
 mod ask;
 pub mod check;
 pub mod demo;
+pub mod flows;
 pub mod healthcheck;
 pub mod query;
 pub mod raw;

@@ -26,4 +26,4 @@ pub use self::checked::{Account, Config};
 pub use self::exposure::open_files;
 pub use self::load::{load, parse, read};
 pub use self::schema::HttpClient;
-pub use self::show::show;
+pub use self::show::{flows_block, show};

@@ -2,10 +2,11 @@
 
 use exporter_toolkit::duration::Interval;
 use exporter_toolkit::yaml::Filled;
+use serde::Serialize;
 
 use super::checked::{Account, Config};
 use super::schema::{self, Flow, Labels};
-use crate::model::FlowInfo;
+use crate::model::{FlowInfo, KeyId};
 
 /// The configuration in force as YAML, every secret as `<secret>` and every interval as it is in force. `flows` are those of the account
 /// of this name.
@@ -20,6 +21,25 @@ pub fn show<'a>(config: &Config, flows: impl Fn(&str) -> Vec<&'a FlowInfo>) -> R
     serde_yaml::to_string(&schema::File {
         global: config.global.clone(),
         accounts: Some(config.accounts.iter().map(shown).collect()),
+    })
+}
+
+/// A `flows:` block to paste, with the key and the name of each.
+///
+/// # Errors
+/// If it cannot be written as YAML.
+pub fn flows_block<'f>(flows: impl Iterator<Item = (KeyId, Option<&'f str>)>) -> Result<String, serde_yaml::Error> {
+    #[derive(Serialize)]
+    struct Block {
+        flows: Vec<Flow>,
+    }
+    let flow = |(key_id, name): (KeyId, Option<&str>)| Flow {
+        key_id: schema::KeyNumber::new(key_id.get()),
+        name: name.map(|name| Filled(name.into())),
+        ..Flow::default()
+    };
+    serde_yaml::to_string(&Block {
+        flows: flows.map(flow).collect(),
     })
 }
 

@@ -12,15 +12,16 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::condition::{BlockChange, Condition, Verdict};
 use super::event_log::EventLog;
 use super::fetch::{FetchOutcome, FetchRequest, Halted, Paging, fetch, fetch_in_turn};
-use super::handle::{Admission, Message, ProbeFailure, ProbeRequest, Settings, Update};
+use super::handle::{Admission, AskedList, Message, ProbeFailure, ProbeRequest, Settings, Update};
 use super::limiter::{Limiter, Permit, Purpose};
+use super::list::{ListOutcome, ListRequest, Listing, read_list};
 use super::paging::PagingMemory;
 use super::probes::{Asked, Probe, Probes};
 use super::progress::Progress;
@@ -28,7 +29,7 @@ use super::requests::{Seen, Session};
 use super::schedule::{Due, Schedule};
 use crate::api::{Connection, Credentials, Error};
 use crate::metrics::Activity;
-use crate::model::{AccountName, FailureReason, FlowReport, KeyId, Outcome};
+use crate::model::{AccountName, Endpoint, FailureReason, FlowReport, KeyId, Outcome};
 use crate::store::{Store, stretched};
 use exporter_toolkit::clock::SharedClock;
 
@@ -69,7 +70,12 @@ enum Ended {
     Poll(Polled, Option<FetchOutcome>),
     /// For somebody who waits; perhaps it was not sent, and why.
     Probe(Asked, Arc<Probe>, Option<Result<FetchOutcome, Halted>>),
+    /// The list, for somebody who waits.
+    List(ListReply, Option<ListOutcome>),
 }
+
+/// Where a list goes that somebody has asked for.
+type ListReply = oneshot::Sender<Result<Listing, ProbeFailure>>;
 
 /// How the account stands, apart from its flows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -164,6 +170,7 @@ impl AccountTask {
                 message = messages.recv() => match message {
                     Some(Message::Update(update)) => self.update(*update),
                     Some(Message::Fetch(request)) => self.start_probe(request),
+                    Some(Message::List(asked)) => self.start_list(asked),
                     None => break,
                 },
                 Some(permit) = wait_in(&mut place) => {
@@ -341,6 +348,39 @@ impl AccountTask {
         Admission::Taken(share)
     }
 
+    /// Begins to read the list for somebody, unless the account is not asked at present.
+    fn start_list(&mut self, asked: AskedList) {
+        let now = Instant::now();
+        let refused = match (self.condition.pause(now), self.condition.blocked()) {
+            (Some(pause), _) => Some(ProbeFailure::paused(pause, now)),
+            (None, true) => Some(BLOCKED.into()),
+            (None, false) => None,
+        };
+        let AskedList {
+            query,
+            most_flows,
+            patience,
+            reply,
+        } = asked;
+        if let Some(refused) = refused {
+            // Whoever asked may have gone.
+            return drop(reply.send(Err(refused)));
+        }
+        self.session.activity.calls(Endpoint::QueryPage);
+        let request = ListRequest {
+            query,
+            most_flows,
+            purpose: Purpose::Probe,
+            patience,
+            clock_offset: self.condition.clock_offset(),
+        };
+        let session = Arc::clone(&self.session);
+        self.running.push(Box::pin(async move {
+            let outcome = AssertUnwindSafe(read_list(&session, &request));
+            Ended::List(reply, outcome.catch_unwind().await.ok())
+        }));
+    }
+
     /// Draws the consequences of a fetch, for its flow or for who asked.
     fn ended(&mut self, ended: Ended) {
         let now = Instant::now();
@@ -351,6 +391,14 @@ impl AccountTask {
                 self.events.panicked(polled.key_id);
                 self.failed(polled.key_id, BUG, None);
                 self.plan(polled, None, 1, now);
+            }
+            Ended::List(reply, Some(outcome)) => {
+                self.learn(outcome.seen, Verdict::of(&outcome.result), now);
+                let _ = reply.send(outcome.result.map_err(|error| ProbeFailure::from(&error)));
+            }
+            Ended::List(reply, None) => {
+                self.activity.poll_panicked();
+                let _ = reply.send(Err(BUG.into()));
             }
             Ended::Probe(asked, probe, ended) => {
                 let result = match ended {

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::condition::Pause;
+use super::list::Listing;
 use super::probes::{Asked, Share};
-use crate::api::{Client, Connection, Credentials, Error};
+use crate::api::{Client, Connection, Credentials, Error, ListQuery};
 use crate::model::{AccountName, FailureReason, FlowReport};
 use crate::store::FlowRecord;
 
@@ -50,6 +51,19 @@ pub(super) enum Message {
     Update(Box<Update>),
     /// Fetch one flow for somebody who waits for it.
     Fetch(ProbeRequest),
+    /// Read the list of flows for somebody who waits for it.
+    List(AskedList),
+}
+
+/// The list, out of turn.
+#[derive(Debug)]
+pub(super) struct AskedList {
+    pub(super) query: Arc<ListQuery>,
+    /// No further page is asked for once there are so many flows.
+    pub(super) most_flows: usize,
+    /// How long a page may take.
+    pub(super) patience: Duration,
+    pub(super) reply: oneshot::Sender<Result<Listing, ProbeFailure>>,
 }
 
 /// One flow out of turn.

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::handle::{Admission, Handles, Message, ProbeFailure, ProbeRequest, Reply};
+use super::handle::{Admission, AskedList, Handles, Message, ProbeFailure, ProbeRequest, Reply};
+use super::list::Listing;
 use super::probes::Asked;
+use crate::api::ListQuery;
 use crate::model::{FlowReport, KeyId};
 use crate::store::{Snapshot, Store};
 use exporter_toolkit::clock::SharedClock;
@@ -84,6 +86,30 @@ impl Prober {
             first_page_only: true,
         };
         self.ask(account, asked, Instant::now() + timeout).await
+    }
+
+    /// Reads the list of an account's flows, until it has `most_flows` of them; each page gets `patience`.
+    ///
+    /// # Errors
+    /// If there is no account of this name, or it changes meanwhile.
+    pub async fn list(
+        &self,
+        account: &str,
+        query: ListQuery,
+        most_flows: usize,
+        patience: Duration,
+    ) -> Result<Result<Listing, ProbeFailure>, ProbeError> {
+        let handle = self.handles.get(account).ok_or(ProbeError::NoSuchAccount)?;
+        let (reply, listing) = oneshot::channel();
+        let asked = AskedList {
+            query: Arc::new(query),
+            most_flows,
+            patience,
+            reply,
+        };
+        let sent = handle.messages.send(Message::List(asked));
+        sent.map_err(|_| ProbeError::Changed)?;
+        listing.await.map_err(|_| ProbeError::Changed)
     }
 
     async fn ask(&self, account: &str, asked: Asked, deadline: Instant) -> Result<Reply, ProbeError> {

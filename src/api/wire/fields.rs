@@ -52,14 +52,13 @@ impl Reader {
         amount
     }
 
-    /// Words that are shown to people, cut where they are longer than any name.
+    /// Words that are shown to people, in one line, cut where they are longer than any name. They come from outside, and may end up on a
+    /// terminal: what is no character is a blank.
     pub(super) fn words(&mut self, data: &Object<'_>, field: ResponseField) -> Option<Box<str>> {
         let words = self.take(field, data.get(field.label()).words())?;
-        let end = words
-            .char_indices()
-            .nth(LONGEST_WORDS)
-            .map_or(words.len(), |(end, _)| end);
-        words.get(..end).map(Into::into)
+        let is_none = |of: char| of.is_control() || matches!(of, '\u{2028}' | '\u{2029}');
+        let line = words.chars().map(|of| if is_none(of) { ' ' } else { of });
+        Some(line.take(LONGEST_WORDS).collect::<String>().into())
     }
 
     /// A moment.

@@ -195,6 +195,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_one_line_without_control_characters() {
+        let page = page(r#"{"code":0,"data":{"records":[{"keyId":5,"taskName":"a\u001b[31mb\nc\u2028d"}]}}"#);
+        assert_eq!(page.flows.unwrap()[0].name.as_deref(), Some("a [31mb c d"));
+    }
+
+    #[test]
     fn a_name_is_cut_and_one_of_blanks_is_none() {
         let page = page(&format!(
             r#"{{"code":0,"data":{{"records":[{{"keyId":5,"taskName":" {} "}},{{"keyId":6,"taskName":"  "}}]}}}}"#,

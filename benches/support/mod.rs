@@ -31,7 +31,7 @@ pub async fn upstream(flows: u64) -> Simulator {
                 ..Flow::default()
             })
             .collect(),
-        faults: None,
+        ..Account::default()
     });
     let settings = Settings {
         accounts: accounts.collect(),

@@ -22,7 +22,8 @@ pub struct Counts {
     /// What became of the requests: `success`, the code of a refusal (`-22`), an HTTP status (`http_404`), the
     /// name of a fault, or `unread` where the sender left before all of its request was here.
     pub answers: BTreeMap<String, u64>,
-    /// How often a fault changed an answer without being one: `delay`, `clock_offset`, `ignore_current`.
+    /// How often a fault changed an answer without being one: `delay`, `clock_offset`, `ignore_current`,
+    /// `torn`.
     pub altered: BTreeMap<String, u64>,
 }
 

@@ -1,9 +1,15 @@
 //! The demo's cast: 32 flows in four accounts, with lives written so that a five-minute look shows everything, every alert's cause too.
+//! Account `retail` gets more of them while one looks, which only its list tells of, and runs out of money.
 
+use crate::balance::Balance;
+use crate::births::Births;
 use crate::dialect::{Dialect, Envelope, Shape};
 use crate::fault::{Fault, FaultPlan};
-use crate::lifecycle::{FlowState, Lifecycle, Outcome, Script};
+use crate::lifecycle::{FlowState, Lifecycle};
+use crate::list_dialect::ListDialect;
+use crate::script::{Outcome, Script};
 use crate::settings::{Account, Flow, Latency, Settings};
+use crate::times::TimeForm;
 
 /// A simulated minute in a real second: a flow that waits ten minutes between rounds moves on every ten seconds.
 const SPEED: f64 = 60.0;
@@ -206,11 +212,48 @@ impl DemoAccount {
                 "clinic" => Some(FaultPlan::always(Fault::code(-2))),
                 _ => None,
             },
+            list_dialect: Some(list_dialect(self.name)),
+            balance: (self.name == "retail").then_some(Balance {
+                cents: 250_000,
+                gift_cents: 1_000,
+                credit_cents: 0,
+                // A simulated hour is a minute: it lasts for about forty.
+                cents_per_hour: 6_000,
+            }),
+            births: (self.name == "retail").then_some(Births {
+                every_minutes: 20,
+                most: 100,
+            }),
+            ..Account::default()
         }
     }
 }
 
+/// Most accounts list their flows in the documented form.
+fn list_dialect(account: &str) -> ListDialect {
+    let plain = ListDialect::default();
+    if account != "finance" {
+        return plain;
+    }
+    ListDialect {
+        answer: Dialect {
+            envelope: Envelope::StatusReason,
+            code_as_text: true,
+            ..Dialect::default()
+        },
+        ignores_size: true,
+        times: TimeForm::T,
+        ..plain
+    }
+}
+
 impl DemoFlow {
+    /// What the group call was called that the flow was made for: the team and the name, as people write such names.
+    fn task_name(&self) -> String {
+        let words = self.name.to_lowercase().replace(' ', "-");
+        format!("{}-{words}-{}", self.team, self.key_id)
+    }
+
     fn into_flow(mut self) -> Flow {
         if let Lifecycle::Scripted(script) = &mut self.lifecycle {
             script.recall_type = i64::from(!self.key_id.is_multiple_of(5));
@@ -223,11 +266,14 @@ impl DemoFlow {
             3000..4000 => Some(Fault::Delay { milliseconds: 6_000 }),
             _ => None,
         };
+        let task_name = self.task_name();
         Flow {
             key_id: self.key_id,
             dialect: Some(self.dialect()),
             lifecycle: self.lifecycle,
             faults: fault.map(FaultPlan::always),
+            task_name: Some(task_name),
+            ..Flow::default()
         }
     }
 
@@ -268,13 +314,25 @@ mod tests {
         assert_eq!(missing.count(), 1);
     }
 
+    #[test]
+    fn tasks_are_named_after_their_team_and_their_flow() {
+        let settings = Settings::demo(1);
+        let flows = settings.accounts.iter().flat_map(|account| &account.flows);
+        let names: Vec<_> = flows.map(|flow| flow.task_name.clone().unwrap()).collect();
+        assert_eq!(names[0], "growth-cart-reminder-en-1001");
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 32);
+    }
+
     /// The flows that the vendor knows, so many seconds after the start.
     fn states(second: u64) -> Vec<FlowState> {
         let settings = Settings::demo(1);
         let elapsed = Duration::from_secs(second * settings.speed as u64);
         let flows = settings.accounts.iter().flat_map(|account| &account.flows);
         flows
-            .filter_map(|flow| flow.lifecycle.state_at(settings.seed, flow.key_id, elapsed))
+            .filter_map(|Flow { key_id, lifecycle, .. }| {
+                let lived = lifecycle.age(settings.seed, *key_id) + elapsed;
+                lifecycle.state_after(settings.seed, *key_id, lived)
+            })
             .collect()
     }
 

@@ -102,6 +102,16 @@ impl Dialect {
         self.answer(0, words(0), data)
     }
 
+    /// An answer of success whose fields stand beside the code instead of in `data`.
+    pub(crate) fn flat_success(&self, fields: Map<String, Value>) -> Value {
+        let mut answer = self.success(Value::Null);
+        if let Value::Object(answer) = &mut answer {
+            answer.remove("data");
+            answer.extend(fields);
+        }
+        answer
+    }
+
     /// An answer that is not success; with the vendor's words where there is no `message`.
     pub(crate) fn refusal(&self, code: i64, message: Option<&str>) -> Value {
         self.answer(code, message.unwrap_or(words(code)), Value::Null)

@@ -1,7 +1,7 @@
 //! What one call of the vendor's API adds to the checks that all calls share.
 
 use axum::http::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::request::RequestContext;
 use crate::vendor::Vendor;
@@ -22,6 +22,19 @@ pub(crate) trait Endpoint: Sized + Send + 'static {
     /// The flow that is asked for, where it is one: its faults, dialect and counts then apply.
     fn key_id(&self) -> Option<u64>;
 
+    /// The page that is asked for, from 1, where it is a list: that page's faults then apply.
+    fn page(&self) -> Option<u64> {
+        None
+    }
+
     /// The whole answer, or the code of a refusal.
     fn answer(&self, vendor: &Vendor, context: &RequestContext) -> Result<Value, i64>;
+}
+
+/// The fields of an object.
+pub(crate) fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }

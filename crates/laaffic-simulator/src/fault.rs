@@ -89,10 +89,21 @@ pub enum Fault {
     },
     /// The server takes no notice of `current` and `size`.
     IgnoreCurrent,
-    /// The server refuses requests with `current` or `size`, which the vendor's page does not document, with -22.
+    /// The server refuses requests with `current` or `size`, which the page of queryDetail does not document, with -22.
     RefusePaging,
-    /// `total` is one more than there are nodes.
+    /// `total` is one more than there are nodes or records.
     OverstateTotal,
+    /// A list moves while its pages are being read.
+    Torn {
+        /// By how many records from each page to the next, 1 unless given. So many come again on the next page, as if so many had come
+        /// into being; or, where it is negative, so many are on no page, as if so many had gone.
+        #[serde(default = "one")]
+        records: i16,
+    },
+    /// Every second record of a list has no key.
+    KeylessRecords,
+    /// A list without records.
+    EmptyList,
 }
 
 /// The two forms of `Retry-After`.
@@ -113,12 +124,16 @@ fn elsewhere() -> String {
     "/elsewhere".to_owned()
 }
 
+fn one() -> i16 {
+    1
+}
+
 fn five() -> u16 {
     5
 }
 
 impl Fault {
-    /// One of every kind, with ordinary parameters: for a schedule that leaves nothing out.
+    /// One of every kind that any request can meet, with ordinary parameters: for a schedule that leaves nothing out.
     pub fn all() -> Vec<Self> {
         let status = |status, retry_after| Self::HttpStatus { status, retry_after };
         let too_large = |declared| Self::TooLarge {
@@ -164,6 +179,16 @@ impl Fault {
         ];
         all.extend([-1, -2, -16, -18, -22, -99].map(Self::code));
         all
+    }
+
+    /// One of every kind besides [`Fault::all`], which only requests for lists can meet.
+    pub fn all_of_lists() -> Vec<Self> {
+        vec![
+            Self::Torn { records: one() },
+            Self::Torn { records: -1 },
+            Self::KeylessRecords,
+            Self::EmptyList,
+        ]
     }
 
     /// A code with the vendor's words.
@@ -331,7 +356,7 @@ mod tests {
     #[test]
     fn every_fault_survives_json_can_be_and_is_documented() {
         let documentation = include_str!("../../../docs/simulator.md");
-        for fault in Fault::all() {
+        for fault in Fault::all().into_iter().chain(Fault::all_of_lists()) {
             let json = serde_json::to_string(&fault).unwrap();
             assert_eq!(serde_json::from_str::<Fault>(&json).unwrap(), fault, "{json}");
             assert_eq!(FaultPlan::always(fault.clone()).check(), Ok(()));
@@ -356,6 +381,7 @@ mod tests {
             from_json(r#"{"kind":"redirect"}"#),
             from_json(r#"{"kind":"redirect","status":302,"location":"/elsewhere"}"#)
         );
+        assert_eq!(from_json(r#"{"kind":"torn"}"#), Fault::Torn { records: 1 });
         let retry_after = Some(RetryAfter::Seconds(7));
         assert_eq!(
             from_json(r#"{"kind":"http_status","status":429,"retry_after":{"seconds":7}}"#),

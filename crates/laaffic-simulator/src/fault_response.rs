@@ -105,7 +105,10 @@ impl ProperAnswer {
             | Fault::ClockOffset { .. }
             | Fault::IgnoreCurrent
             | Fault::RefusePaging
-            | Fault::OverstateTotal => json(self.body),
+            | Fault::OverstateTotal
+            | Fault::Torn { .. }
+            | Fault::KeylessRecords
+            | Fault::EmptyList => json(self.body),
         }
     }
 

@@ -8,8 +8,9 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::dialect::{Dialect, Shape};
-use crate::endpoint::{Endpoint, PARAMETER_EXCEPTION};
-use crate::lifecycle::{FlowState, NodeState, node_key};
+use crate::endpoint::{Endpoint, PARAMETER_EXCEPTION, fields};
+use crate::keys::node_key;
+use crate::lifecycle::{FlowState, NodeState};
 use crate::random::{hash, pick};
 use crate::request::RequestContext;
 use crate::vendor::Vendor;
@@ -109,13 +110,6 @@ fn flow_fields(dialect: &Dialect, key_id: u64, state: &FlowState) -> Map<String,
         })));
     }
     data
-}
-
-fn fields(object: Value) -> Map<String, Value> {
-    match object {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
 }
 
 /// A node with every field of the page's table and of its example.

@@ -8,14 +8,18 @@ use axum::body::{Body, Bytes};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 
+use crate::account::AccountState;
+use crate::calendar::Moment;
 use crate::counts::{Arrival, Counts};
 use crate::dialect::Dialect;
 use crate::fault::{Fault, FaultPlan, draw_from};
 use crate::lifecycle::FlowState;
+use crate::list_dialect::ListDialect;
+use crate::page::ListFaults;
 use crate::random::{hash, hash_text};
 use crate::settings::Settings;
 use crate::signature;
-use crate::vendor::{AccountState, Vendor};
+use crate::vendor::{State, Vendor};
 
 /// A request that has arrived. It is in flight, and counted so, until this is dropped.
 #[derive(Debug)]
@@ -29,11 +33,19 @@ pub(crate) struct InFlightRequest {
     finished: bool,
 }
 
-/// What applies to a request, by whose it is and which flow it asks for.
+/// What applies to a request, by whose it is and what it asks for.
+#[derive(Default)]
 pub(crate) struct RequestContext {
+    pub(crate) account: Option<usize>,
+    /// When all of it was there.
+    pub(crate) moment: Moment,
     /// The flow as it is now, where the account has it.
     pub(crate) flow: Option<FlowState>,
+    /// The flow's, or else that of the account.
     pub(crate) dialect: Dialect,
+    /// Where it asks for a list.
+    pub(crate) lists: ListDialect,
+    pub(crate) list_faults: ListFaults,
     /// What comes instead of its proper answer.
     pub(crate) fault: Option<Fault>,
     pub(crate) latency: Duration,
@@ -68,23 +80,23 @@ impl InFlightRequest {
         })
     }
 
-    /// All of the request is there, and asks for this flow if it could be read. To be called once.
-    pub(crate) fn resolve(&mut self, key_id: Option<u64>) -> RequestContext {
+    /// All of the request is there, and asks for this flow or this page of a list if it could be read. To be called once.
+    pub(crate) fn resolve(&mut self, key_id: Option<u64>, page: Option<u64>) -> RequestContext {
         let vendor = self.vendor.clone();
         let Settings {
             seed, record_arrivals, ..
         } = *vendor.settings();
         let (number, key) = (self.number, key_id.unwrap_or_default());
-        let elapsed = vendor.simulated_time();
         let mut guard = vendor.state();
+        let moment = vendor.moment();
         let state = &mut *guard;
         let mut context = RequestContext {
-            flow: None,
+            account: self.account,
+            moment,
             dialect: Dialect::by_seed(seed, key),
-            fault: None,
             latency: state.latency.draw(hash(seed, &[number, 51])),
-            clock_offset_seconds: 0,
             hash: hash(seed, &[number, 52]),
+            ..RequestContext::default()
         };
         // From the widest scope to the nearest, each with a number that sets its chances apart from the others'.
         let mut plans: Vec<(u64, &mut Option<FaultPlan>)> = vec![(63, &mut state.faults)];
@@ -95,14 +107,23 @@ impl InFlightRequest {
                 account.arrivals.push(Arrival { at, key_id });
             }
             owner = hash_text(&account.settings.name);
+            context.lists = account.list_dialect(seed);
+            if key_id.is_none() {
+                context.dialect = context.lists.answer;
+            }
             plans.push((62, &mut account.settings.faults));
+            if let Some(page) = page
+                && let Some(faults) = account.page_faults.get_mut(&page)
+            {
+                plans.push((64, faults));
+            }
             if let Some(key_id) = key_id
                 && let Some(flow) = account.flows.get_mut(&key_id)
             {
                 self.flow = Some(key_id);
                 nth = flow.counts.requests;
                 flow.counts.enter();
-                context.flow = flow.state_at(seed, elapsed);
+                context.flow = flow.state_at(seed, moment.elapsed);
                 context.dialect = flow.settings.dialect.unwrap_or(context.dialect);
                 plans.push((61, &mut flow.settings.faults));
             }
@@ -149,6 +170,11 @@ impl Drop for InFlightRequest {
 }
 
 impl RequestContext {
+    /// The account whose API key the request carries.
+    pub(crate) fn account<'a>(&self, state: &'a State) -> Option<&'a AccountState> {
+        state.accounts.get(self.account?)
+    }
+
     /// Applies a fault that only alters the proper answer; `false` if it is another.
     fn alter(&mut self, fault: &Fault) -> bool {
         match fault {
@@ -161,6 +187,11 @@ impl RequestContext {
             Fault::IgnoreCurrent => self.dialect.ignores_current = true,
             Fault::RefusePaging => self.dialect.refuses_paging = true,
             Fault::OverstateTotal => self.dialect.overstates_total = true,
+            Fault::Torn { records } => {
+                self.list_faults.moved = self.list_faults.moved.saturating_add((*records).into());
+            }
+            Fault::KeylessRecords => self.list_faults.keyless = true,
+            Fault::EmptyList => self.list_faults.empty = true,
             _ => return false,
         }
         true

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 
@@ -14,7 +14,10 @@ use crate::control;
 use crate::endpoint::{Endpoint, PARAMETER_EXCEPTION};
 use crate::fault::Fault;
 use crate::fault_response::ProperAnswer;
+use crate::get_balance::GetBalance;
+use crate::group_call_query::GroupCallQuery;
 use crate::query_detail::QueryDetail;
+use crate::query_page::QueryPage;
 use crate::request::InFlightRequest;
 use crate::response::{html, http_date};
 use crate::vendor::Vendor;
@@ -30,6 +33,9 @@ impl Vendor {
     pub fn router(&self) -> Router {
         Router::new()
             .merge(routes::<QueryDetail>())
+            .merge(routes::<QueryPage>())
+            .merge(routes::<GroupCallQuery>())
+            .merge(routes::<GetBalance>())
             .fallback(not_found)
             .with_state(self.clone())
             .merge(control::router(self))
@@ -53,7 +59,7 @@ fn reject(vendor: &Vendor, mut in_flight: InFlightRequest, status: StatusCode) -
     send(in_flight, html(status), vendor.now(0))
 }
 
-async fn exchange<E: Endpoint>(State(vendor): State<Vendor>, request: Request) -> Response {
+pub(crate) async fn exchange<E: Endpoint>(State(vendor): State<Vendor>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let mut in_flight = InFlightRequest::new(&vendor, text(&head.headers, "api-key"));
     if head.method != E::METHOD {
@@ -65,10 +71,10 @@ async fn exchange<E: Endpoint>(State(vendor): State<Vendor>, request: Request) -
     };
 
     let call = E::parse(&body);
-    let mut context = in_flight.resolve(call.as_ref().and_then(E::key_id));
+    let mut context = in_flight.resolve(call.as_ref().and_then(E::key_id), call.as_ref().and_then(E::page));
     let mut fault = context.fault.take();
     let now = || vendor.now(context.clock_offset_seconds);
-    let proper = check(&vendor, &in_flight, &head.headers, now())
+    let proper = check(&vendor, &in_flight, &head.method, &head.headers, now())
         .and_then(|()| call.ok_or(PARAMETER_EXCEPTION)?.answer(&vendor, &context));
     if proper.is_err() {
         fault.take_if(|fault| fault.is_of_a_success());
@@ -98,14 +104,21 @@ async fn exchange<E: Endpoint>(State(vendor): State<Vendor>, request: Request) -
 }
 
 /// Whether a request for any call has the right signature, a fresh timestamp and JSON, or else with which code it is refused.
-fn check(vendor: &Vendor, in_flight: &InFlightRequest, headers: &HeaderMap, now: SystemTime) -> Result<(), i64> {
+fn check(
+    vendor: &Vendor,
+    in_flight: &InFlightRequest,
+    method: &Method,
+    headers: &HeaderMap,
+    now: SystemTime,
+) -> Result<(), i64> {
     let sign = text(headers, "sign").zip(text(headers, "timestamp"));
     let signed = sign.filter(|(sign, timestamp)| in_flight.is_signed(sign, timestamp));
     let (_, timestamp) = signed.ok_or(AUTHENTICATION_ERROR)?;
     if !is_fresh(timestamp, now, vendor.settings().allowed_skew) {
         return Err(TIMESTAMP_EXPIRES);
     }
-    if !is_json(headers) {
+    // What is got is not in the body, so no content type need be said.
+    if method != Method::GET && !is_json(headers) {
         return Err(PARAMETER_EXCEPTION);
     }
     Ok(())

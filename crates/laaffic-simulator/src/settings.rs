@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::balance::Balance;
+use crate::births::Births;
 use crate::dialect::Dialect;
 use crate::fault::FaultPlan;
 use crate::lifecycle::{FlowState, Lifecycle};
+use crate::list_dialect::ListDialect;
 use crate::random::fraction;
+use crate::times::ZoneOffset;
 
 /// Everything that is fixed at the start. [`Settings::default`] is a vendor without accounts, in real time, without latency.
 #[derive(Debug, Clone)]
@@ -73,6 +77,14 @@ pub struct Account {
     pub flows: Vec<Flow>,
     /// What goes wrong in this account.
     pub faults: Option<FaultPlan>,
+    /// In which of the vendor's forms its lists and its balance are answered; by seed where `None`.
+    pub list_dialect: Option<ListDialect>,
+    /// The zone that lists write their times in.
+    pub time_zone: ZoneOffset,
+    /// What it has at the start; by seed where `None`.
+    pub balance: Option<Balance>,
+    /// Flows that it gets while the simulator runs.
+    pub births: Option<Births>,
 }
 
 // Someone may simulate with the keys of a real account: they stay out of what is printed.
@@ -97,6 +109,12 @@ pub struct Flow {
     pub dialect: Option<Dialect>,
     /// What goes wrong when this flow is asked for.
     pub faults: Option<FaultPlan>,
+    /// `taskName`: the name of the group call that it was made for; by seed where `None`.
+    pub task_name: Option<String>,
+    /// `taskId`: the key of that group call; made from the flow's key where `None`.
+    pub task_id: Option<i64>,
+    /// How long before the simulator's start it was created, by the calendar; when its first life began where `None`.
+    pub age: Option<Duration>,
 }
 
 impl Flow {
@@ -106,7 +124,7 @@ impl Flow {
             key_id,
             lifecycle: Lifecycle::Fixed(state),
             dialect: Some(Dialect::default()),
-            faults: None,
+            ..Self::default()
         }
     }
 
@@ -115,6 +133,14 @@ impl Flow {
         Self {
             key_id,
             ..Self::default()
+        }
+    }
+
+    /// A key that is no flow's yet.
+    pub(crate) fn unknown(key_id: u64) -> Self {
+        Self {
+            lifecycle: Lifecycle::Missing,
+            ..Self::seeded(key_id)
         }
     }
 }
@@ -131,7 +157,7 @@ mod tests {
                 api_key: "theKey".into(),
                 api_secret: "theSecret".into(),
                 flows: vec![Flow::seeded(1)],
-                faults: None,
+                ..Account::default()
             }],
             ..Settings::default()
         };

@@ -1,6 +1,5 @@
 //! The simulated vendor itself, without a socket: accounts, flows, faults, counts, and the handle by which they are changed.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -8,11 +7,16 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::account::{AccountState, FlowEntry};
+use crate::balance::Balance;
+use crate::births::Births;
+use crate::calendar::{Calendar, Moment, unix_second};
 use crate::counts::{Arrival, Counts};
 use crate::dialect::Dialect;
 use crate::fault::{FaultPlan, InvalidFault};
 use crate::lifecycle::{FlowState, Lifecycle};
-use crate::settings::{Account, Flow, Latency, Settings};
+use crate::list_dialect::ListDialect;
+use crate::settings::{Latency, Settings};
 
 /// A handle on the vendor: cheap to clone, every clone is the same vendor.
 #[derive(Clone)]
@@ -23,6 +27,7 @@ struct Inner {
     settings: Settings,
     now: Box<dyn Fn() -> SystemTime + Send + Sync>,
     started: Instant,
+    calendar: Calendar,
     stop: CancellationToken,
     // Held for single steps only, never across an await.
     state: Mutex<State>,
@@ -35,21 +40,8 @@ pub(crate) struct State {
     pub(crate) counts: Counts,
 }
 
-pub(crate) struct AccountState {
-    pub(crate) settings: Account,
-    pub(crate) flows: HashMap<u64, FlowEntry>,
-    pub(crate) counts: Counts,
-    pub(crate) arrivals: Vec<Arrival>,
-}
-
-pub(crate) struct FlowEntry {
-    pub(crate) settings: Flow,
-    pub(crate) pinned: Option<FlowState>,
-    pub(crate) counts: Counts,
-}
-
 /// Where faults apply. Of several that strike one request, the one for the flow wins over the one for its account and that over
-/// the one for all; those that only alter an answer all apply.
+/// the one for all; those that only alter an answer all apply. A page's is as near as a flow's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// Every request to the API.
@@ -58,6 +50,8 @@ pub enum Scope {
     Account(String),
     /// Every request for this flow of this account.
     Flow(String, u64),
+    /// Every request for the page of this number, from 1, of any of this account's lists.
+    Page(String, u64),
 }
 
 /// Why the vendor cannot do what its handle was asked for.
@@ -87,8 +81,10 @@ impl Vendor {
     /// A vendor with these settings; the flows' lives begin now.
     pub fn new(mut settings: Settings, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         let accounts = std::mem::take(&mut settings.accounts);
+        let calendar = Calendar::starting(now(), &settings);
+        let account = |account| AccountState::new(account, settings.seed, calendar);
         let state = State {
-            accounts: accounts.into_iter().map(AccountState::new).collect(),
+            accounts: accounts.into_iter().map(account).collect(),
             faults: settings.faults.take(),
             latency: settings.latency,
             counts: Counts::default(),
@@ -97,6 +93,7 @@ impl Vendor {
             settings,
             now: Box::new(now),
             started: Instant::now(),
+            calendar,
             stop: CancellationToken::new(),
             state: Mutex::new(state),
         }))
@@ -123,32 +120,38 @@ impl Vendor {
 
     /// Where the flow stands now; `None` where the vendor knows no such flow.
     pub fn flow_state(&self, account: &str, key_id: u64) -> Result<Option<FlowState>, Error> {
+        let moment = self.moment();
         Ok(self
             .state()
             .flow(account, key_id)?
-            .state_at(self.0.settings.seed, self.simulated_time()))
+            .state_at(moment.seed, moment.elapsed))
     }
 
     /// Holds a flow in this state until [`Vendor::unpin`].
     pub fn pin(&self, account: &str, key_id: u64, state: FlowState) -> Result<(), Error> {
-        self.state().flow(account, key_id)?.pinned = Some(state);
-        Ok(())
+        self.set_pinned(account, key_id, Some(state))
     }
 
     /// Lets a pinned flow live on, as if it had never stood still.
     pub fn unpin(&self, account: &str, key_id: u64) -> Result<(), Error> {
-        self.state().flow(account, key_id)?.pinned = None;
-        Ok(())
+        self.set_pinned(account, key_id, None)
     }
 
-    /// Gives a flow another lifecycle, or the account another flow. [`Lifecycle::Missing`] takes one away.
+    fn set_pinned(&self, account: &str, key_id: u64, state: Option<FlowState>) -> Result<(), Error> {
+        let changed = self
+            .state()
+            .account(account)?
+            .change(key_id, |flow| flow.pinned = state);
+        changed.ok_or_else(|| Error::NoFlow(account.to_owned(), key_id))
+    }
+
+    /// Gives a flow another lifecycle, or the account another flow, which is created then. [`Lifecycle::Missing`] takes one away.
     pub fn set_lifecycle(&self, account: &str, key_id: u64, lifecycle: Lifecycle) -> Result<(), Error> {
-        let mut state = self.state();
-        let flows = &mut state.account(account)?.flows;
-        let flow = flows
-            .entry(key_id)
-            .or_insert_with(|| FlowEntry::new(Flow::seeded(key_id)));
-        flow.settings.lifecycle = lifecycle;
+        let now = unix_second(self.now(0));
+        let moment = self.moment();
+        self.state()
+            .account(account)?
+            .set_lifecycle(key_id, lifecycle, moment, now);
         Ok(())
     }
 
@@ -161,6 +164,44 @@ impl Vendor {
     /// Chooses the form in which a flow answers; `None` leaves it to the seed.
     pub fn set_dialect(&self, account: &str, key_id: u64, dialect: Option<Dialect>) -> Result<(), Error> {
         self.state().flow(account, key_id)?.settings.dialect = dialect;
+        Ok(())
+    }
+
+    /// In which of the vendor's forms an account's lists and its balance are answered.
+    pub fn list_dialect(&self, account: &str) -> Result<ListDialect, Error> {
+        Ok(self.state().account(account)?.list_dialect(self.0.settings.seed))
+    }
+
+    /// Chooses the form in which an account's lists and its balance are answered; `None` leaves it to the seed.
+    pub fn set_list_dialect(&self, account: &str, dialect: Option<ListDialect>) -> Result<(), Error> {
+        self.state().account(account)?.settings.list_dialect = dialect;
+        Ok(())
+    }
+
+    /// What an account has now.
+    pub fn balance(&self, account: &str) -> Result<Balance, Error> {
+        let elapsed = self.moment().elapsed;
+        Ok(self.state().account(account)?.balance(elapsed))
+    }
+
+    /// Changes what an account has; `None` is what it had at the start.
+    pub fn set_balance(&self, account: &str, balance: Option<Balance>) -> Result<(), Error> {
+        let moment = self.moment();
+        self.state()
+            .account(account)?
+            .set_balance(balance, moment.seed, moment.elapsed);
+        Ok(())
+    }
+
+    /// How often an account gets a new flow; `None` is never.
+    pub fn births(&self, account: &str) -> Result<Option<Births>, Error> {
+        Ok(self.state().account(account)?.births())
+    }
+
+    /// Changes how often an account gets a new flow from now on. What was born stays.
+    pub fn set_births(&self, account: &str, births: Option<Births>) -> Result<(), Error> {
+        let elapsed = self.moment().elapsed;
+        self.state().account(account)?.set_births(births, elapsed);
         Ok(())
     }
 
@@ -226,8 +267,17 @@ impl Vendor {
         }
     }
 
-    /// How long flows have lived.
-    pub(crate) fn simulated_time(&self) -> Duration {
+    /// Now, in simulated time.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            seed: self.0.settings.seed,
+            elapsed: self.simulated_time(),
+            calendar: self.0.calendar,
+        }
+    }
+
+    /// How long flows have lived since the start.
+    fn simulated_time(&self) -> Duration {
         let simulated_ms = self.0.started.elapsed().as_secs_f64() * self.0.settings.speed * 1000.0;
         // A cast from a float to an integer saturates, so no speed is too absurd.
         Duration::from_millis(simulated_ms as u64)
@@ -255,9 +305,13 @@ impl Vendor {
         &self.0.stop
     }
 
+    /// All that lasts, with what is born until now.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // Every step leaves the state whole, so one that panicked is no reason to stop answering.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = self.moment();
+        state.accounts.iter_mut().for_each(|account| account.give_birth(moment));
+        state
     }
 }
 
@@ -281,6 +335,7 @@ impl State {
             Scope::Everywhere => &mut self.faults,
             Scope::Account(account) => &mut self.account(account)?.settings.faults,
             Scope::Flow(account, key_id) => &mut self.flow(account, *key_id)?.settings.faults,
+            Scope::Page(account, page) => self.account(account)?.page_faults.entry(*page).or_default(),
         })
     }
 
@@ -293,36 +348,5 @@ impl State {
         });
         let all = [Some(&mut self.counts)];
         all.into_iter().chain(of_account.into_iter().flatten()).flatten()
-    }
-}
-
-impl AccountState {
-    fn new(mut settings: Account) -> Self {
-        let flows = std::mem::take(&mut settings.flows);
-        Self {
-            settings,
-            flows: flows
-                .into_iter()
-                .map(|flow| (flow.key_id, FlowEntry::new(flow)))
-                .collect(),
-            counts: Counts::default(),
-            arrivals: Vec::new(),
-        }
-    }
-}
-
-impl FlowEntry {
-    fn new(settings: Flow) -> Self {
-        Self {
-            settings,
-            pinned: None,
-            counts: Counts::default(),
-        }
-    }
-
-    pub(crate) fn state_at(&self, seed: u64, elapsed: Duration) -> Option<FlowState> {
-        let Flow { key_id, lifecycle, .. } = &self.settings;
-        let pinned = self.pinned.clone();
-        pinned.or_else(|| lifecycle.state_at(seed, *key_id, elapsed))
     }
 }

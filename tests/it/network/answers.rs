@@ -49,6 +49,9 @@ pub(crate) fn outcome_of(fault: &Fault) -> Outcome {
         | Fault::IgnoreCurrent
         | Fault::RefusePaging
         | Fault::OverstateTotal
+        | Fault::Torn { .. }
+        | Fault::KeylessRecords
+        | Fault::EmptyList
         | Fault::OddFields
         | Fault::InvalidUtf8 => Outcome::Success,
         // The request ends well; it is the poll that does not.

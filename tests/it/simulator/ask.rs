@@ -18,7 +18,7 @@ fn account(flows: Vec<Flow>) -> Account {
         api_key: "bDqJFiq9".into(),
         api_secret: "7bz1lzh9".into(),
         flows,
-        faults: None,
+        ..Account::default()
     }
 }
 

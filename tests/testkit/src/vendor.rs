@@ -14,7 +14,7 @@ pub fn account(name: &str, flows: impl IntoIterator<Item = Flow>) -> Account {
         api_key: format!("key-of-{name}"),
         api_secret: format!("secret-of-{name}"),
         flows: flows.into_iter().collect(),
-        faults: None,
+        ..Account::default()
     }
 }
 

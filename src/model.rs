@@ -231,13 +231,19 @@ pub enum ResponseField {
     CreateTime,
     /// `finishNum`
     FinishNum,
+    /// `balance`
+    Balance,
+    /// `gift`
+    Gift,
+    /// `credit`
+    Credit,
     /// Any other.
     Other,
 }
 
 impl ResponseField {
     /// Every field, so that each can exist at 0 from the start.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::KeyId,
         Self::Status,
         Self::RecallType,
@@ -254,6 +260,9 @@ impl ResponseField {
         Self::TaskName,
         Self::CreateTime,
         Self::FinishNum,
+        Self::Balance,
+        Self::Gift,
+        Self::Credit,
         Self::Other,
     ];
 
@@ -276,6 +285,9 @@ impl ResponseField {
             Self::TaskName => "taskName",
             Self::CreateTime => "createTime",
             Self::FinishNum => "finishNum",
+            Self::Balance => "balance",
+            Self::Gift => "gift",
+            Self::Credit => "credit",
             Self::Other => "other",
         }
     }
@@ -344,6 +356,27 @@ pub struct Nodes {
     pub reported: Option<i64>,
     /// Whether the counts are less than all of them, or hardly this flow's alone.
     pub truncated: bool,
+}
+
+/// What an account has (getBalance), in a unit that the vendor's page does not name. `None` is "not reported".
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Balance {
+    /// `balance`
+    pub balance: Option<f64>,
+    /// `gift`
+    pub gift: Option<f64>,
+    /// `credit`
+    pub credit: Option<f64>,
+    /// What was there and could not be read.
+    pub unreadable: UnreadableFields,
+}
+
+impl Balance {
+    /// Each kind that was reported: the `kind` label and the amount.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let kinds = [("balance", self.balance), ("gift", self.gift), ("credit", self.credit)];
+        kinds.into_iter().filter_map(|(kind, amount)| Some((kind, amount?)))
+    }
 }
 
 /// A code of the vendor's answer that is not success.
@@ -505,28 +538,39 @@ pub enum Endpoint {
     QueryDetail,
     /// `POST {base_url}/voice/recallFlow/queryPage`
     QueryPage,
+    /// `GET {base_url}/getBalance`
+    GetBalance,
 }
 
 impl Endpoint {
     /// Every endpoint the exporter calls.
-    pub const ALL: [Self; 2] = [Self::QueryDetail, Self::QueryPage];
+    pub const ALL: [Self; 3] = [Self::QueryDetail, Self::QueryPage, Self::GetBalance];
 
     /// The `endpoint` label.
     pub fn label(self) -> &'static str {
         match self {
             Self::QueryDetail => "query_detail",
             Self::QueryPage => "query_page",
+            Self::GetBalance => "get_balance",
         }
     }
 
     /// The fields of its answers that are read, and [`ResponseField::Other`]: those that can be unreadable.
     pub fn fields(self) -> impl Iterator<Item = ResponseField> {
+        use ResponseField as Field;
         ResponseField::ALL.into_iter().filter(move |field| match field {
-            ResponseField::NodeList | ResponseField::NodeStatus | ResponseField::Current => self == Self::QueryDetail,
-            ResponseField::TaskId | ResponseField::TaskName | ResponseField::CreateTime | ResponseField::FinishNum => {
-                self == Self::QueryPage
-            }
-            _ => true,
+            Field::Status | Field::Other => true,
+            Field::Balance | Field::Gift | Field::Credit => self == Self::GetBalance,
+            Field::NodeList | Field::NodeStatus | Field::Current => self == Self::QueryDetail,
+            Field::TaskId | Field::TaskName | Field::CreateTime | Field::FinishNum => self == Self::QueryPage,
+            Field::KeyId
+            | Field::RecallType
+            | Field::RecallNum
+            | Field::RecallInterval
+            | Field::Records
+            | Field::Total
+            | Field::Pages
+            | Field::Size => self != Self::GetBalance,
         })
     }
 
@@ -535,6 +579,7 @@ impl Endpoint {
         match self {
             Self::QueryDetail => "voice/recallFlow/queryDetail",
             Self::QueryPage => "voice/recallFlow/queryPage",
+            Self::GetBalance => "getBalance",
         }
     }
 }

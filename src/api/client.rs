@@ -8,7 +8,7 @@ use flate2::write::MultiGzDecoder;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::Instant;
 
 use super::credentials::CredentialPair;
@@ -17,7 +17,7 @@ use super::list_query::ListQuery;
 use super::sign::sign;
 use super::transport::Transport;
 use super::wire::{self, FlowPage, ListPage};
-use crate::model::{Endpoint, KeyId};
+use crate::model::{Balance, Endpoint, KeyId};
 use exporter_toolkit::clock::{SharedClock, unix_seconds};
 
 /// No answer needs more than this, after decompression; a larger one is not read to its end.
@@ -33,6 +33,7 @@ pub struct Client {
     transport: Arc<dyn Transport>,
     query_detail: Url,
     query_page: Url,
+    get_balance: Url,
     timeout: Duration,
     clock: SharedClock,
 }
@@ -80,6 +81,7 @@ impl Client {
             transport,
             query_detail: endpoint_url(base_url, Endpoint::QueryDetail),
             query_page: endpoint_url(base_url, Endpoint::QueryPage),
+            get_balance: endpoint_url(base_url, Endpoint::GetBalance),
             timeout,
             clock,
         }
@@ -96,16 +98,29 @@ impl Client {
             None => format!(r#"{{"keyId":{key_id}}}"#),
             Some(page) => format!(r#"{{"keyId":{key_id},"current":{page},"size":100}}"#),
         };
-        self.call(&self.query_detail, body, wire::decode, options).await
+        self.call(&self.query_detail, Some(body), wire::decode, options).await
     }
 
     /// Asks for one page (from 1) of the list of flows.
     pub async fn query_page(&self, query: &ListQuery, page: u32, options: CallOptions<'_>) -> Exchange<ListPage> {
         let body = query.body(page);
-        self.call(&self.query_page, body, wire::decode_list, options).await
+        self.call(&self.query_page, Some(body), wire::decode_list, options)
+            .await
     }
 
-    async fn call<T>(&self, url: &Url, body: String, decode: Decode<T>, options: CallOptions<'_>) -> Exchange<T> {
+    /// Asks what the account has.
+    pub async fn get_balance(&self, options: CallOptions<'_>) -> Exchange<Balance> {
+        self.call(&self.get_balance, None, wire::decode_balance, options).await
+    }
+
+    /// Sends a POST with this body, or a GET without one.
+    async fn call<T>(
+        &self,
+        url: &Url,
+        body: Option<String>,
+        decode: Decode<T>,
+        options: CallOptions<'_>,
+    ) -> Exchange<T> {
         let whole = self.timeout;
         let timeout = options.timeout;
         let started = Instant::now();
@@ -127,14 +142,15 @@ impl Client {
     async fn exchange<T>(
         &self,
         url: &Url,
-        body: String,
+        body: Option<String>,
         decode: Decode<T>,
         options: CallOptions<'_>,
         told: &mut Told,
     ) -> Result<T, Error> {
-        let mut request = reqwest::Request::new(reqwest::Method::POST, url.clone());
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let mut request = reqwest::Request::new(method, url.clone());
         *request.headers_mut() = self.headers(options)?;
-        *request.body_mut() = Some(body.into());
+        *request.body_mut() = body.map(Into::into);
         let response = self.transport.send(request).await?;
         let now = self.clock.now();
         let server_time = http_date(&response, DATE);

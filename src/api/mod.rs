@@ -22,4 +22,4 @@ pub use self::recorder::{Recorded, Recorder, Recording};
 pub use self::sign::sign;
 pub(crate) use self::transport::with_tls;
 pub use self::transport::{ClientError, Connection, Network, Transport, use_ring};
-pub use self::wire::{FlowPage, ListPage, ListedFlow, Node, NodeKey, decode, decode_list, redact};
+pub use self::wire::{FlowPage, ListPage, ListedFlow, Node, NodeKey, decode, decode_balance, decode_list, redact};

@@ -28,7 +28,7 @@ const MOST_FLOWS: usize = 100_000;
 /// Reads the list of the account, or of all accounts, and prints it.
 ///
 /// # Errors
-/// If a list cannot be read: the reason, and the likely cure.
+/// If a list cannot be read: the reason, and the likely cure. Those that can are printed.
 pub async fn flows(
     config: Config,
     arguments: &FlowsArgs,
@@ -39,11 +39,15 @@ pub async fn flows(
     let asker = Asker::new(config, clock)?;
     let accounts = asker.accounts(arguments.account.as_deref())?;
     let query = recent(unix_seconds(clock.now()));
-    let mut lists = Vec::new();
+    let (mut lists, mut failed) = (Vec::new(), Vec::new());
     for account in accounts {
         let listing = match asker.list(account, query.clone(), MOST_FLOWS).await? {
             Ok(listing) => listing,
-            Err(failure) => bail!(Failed(format!("the list of account {account}: {}", sentence(&failure)))),
+            Err(failure) => {
+                // The others are printed all the same.
+                failed.push(format!("the list of account {account}: {}", sentence(&failure)));
+                continue;
+            }
         };
         if !listing.whole {
             let total = listing.total.map(|total| format!(" of {total}")).unwrap_or_default();
@@ -60,7 +64,11 @@ pub async fn flows(
         ListFormat::Json => writeln!(out, "{:#}", Value::Array(flat(&lists).map(to_json).collect()))?,
         ListFormat::Yaml => print_yaml(&lists, &mut out)?,
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    if !failed.is_empty() {
+        bail!(Failed(failed.join("; ")));
+    }
+    Ok(())
 }
 
 /// What was created of late, whatever the zone of the platform's clock.

@@ -69,6 +69,8 @@ pub(super) fn configuration(base_url: &str) -> serde_json::Value {
             "api_key": account.api_key,
             "api_secret": account.api_secret,
             "rate_limit": account.rate_limit,
+            // Its money runs out while one looks.
+            "balance": account.name == "retail",
             "flows": account.flows.iter().map(flow).collect::<Vec<_>>(),
         })
     };

@@ -77,6 +77,9 @@ pub struct Account {
     /// How connections are made. By default directly, trusting the system's authorities.
     #[serde(skip_serializing_if = "HttpClient::is_default")]
     pub http_client: HttpClient,
+    /// Ask every five minutes what the account has (balance, gift, credit).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub balance: bool,
     /// The redial tasks to watch, each once per account.
     pub flows: Vec<Flow>,
 }

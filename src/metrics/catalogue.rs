@@ -110,6 +110,8 @@ families! {
         "Whether the vendor refuses the account's credentials or this host's address, so that it is asked only once a minute.";
     API_PAUSED: "laaffic_api_paused", Gauge, NO_UNIT, ["account"],
         "Whether nothing is asked for a while, because the vendor wants to be left alone (Retry-After).";
+    ACCOUNT_BALANCE: "laaffic_account_balance", Gauge, NO_UNIT, ["account", "kind"],
+        "What the account has: its balance, its gift and its credit, in the unit that the vendor counts in; absent where not reported of late.";
     POLL_BUDGET: "laaffic_exporter_poll_budget_ratio", Gauge, RATIO, ["account"],
         "Requests per second that the configured flows ask for, divided by the account's rate_limit; above 1 all intervals are stretched.";
 }

@@ -14,7 +14,7 @@ use exporter_toolkit::exposition::text::{put_float, put_header, put_integer, put
 
 use super::catalogue::{self, Family};
 use super::rows::Rows;
-use crate::model::{CountByStatus, Nodes, RecallType, Status};
+use crate::model::{Balance, CountByStatus, Nodes, RecallType, Status};
 use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
 
 /// How the samples of a family are got.
@@ -45,12 +45,13 @@ static OF_FLOWS: [(Family, Source); 14] = [
 ];
 
 /// The families of accounts, which follow.
-static OF_ACCOUNTS: [(Family, Source); 6] = [
+static OF_ACCOUNTS: [(Family, Source); 7] = [
     (catalogue::FLOWS, Source::Account(flows)),
     (catalogue::FLOW_STATUS_TRANSITIONS, Source::Account(status_transitions)),
     (catalogue::API_CLOCK_SKEW, Source::Account(clock_skew)),
     (catalogue::API_BLOCKED, Source::Account(blocked)),
     (catalogue::API_PAUSED, Source::Account(paused)),
+    (catalogue::ACCOUNT_BALANCE, Source::Account(account_balance)),
     (catalogue::POLL_BUDGET, Source::Account(poll_budget)),
 ];
 
@@ -368,6 +369,17 @@ fn blocked(at: &Place<'_>, out: &mut Vec<u8>) {
 
 fn paused(at: &Place<'_>, out: &mut Vec<u8>) {
     account_sample(at, out, |out| put_bool(out, at.account.state.paused));
+}
+
+fn account_balance(at: &Place<'_>, out: &mut Vec<u8>) {
+    for (kind, amount) in at.account.state.balance.iter().flat_map(Balance::iter) {
+        out.extend_from_slice(at.head);
+        out.extend_from_slice(b",kind=\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\"} ");
+        put_float(out, amount);
+        out.push(b'\n');
+    }
 }
 
 fn poll_budget(at: &Place<'_>, out: &mut Vec<u8>) {

@@ -22,6 +22,7 @@ macro_rules! runbooks {
 }
 
 runbooks![
+    "LaafficAccountBalanceLow",
     "LaafficAccountBlocked",
     "LaafficAccountNotRefreshed",
     "LaafficAccountNotWatched",

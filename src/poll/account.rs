@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::balance::{self, BalanceOutcome, BalanceTurns, fetch_balance};
 use super::condition::{BlockChange, Condition, Verdict};
 use super::event_log::EventLog;
 use super::fetch::{FetchOutcome, FetchRequest, Halted, Paging, fetch, fetch_in_turn};
@@ -51,6 +52,7 @@ pub(super) struct AccountTask {
     /// The fetches under way.
     running: FuturesUnordered<BoxFuture<'static, Ended>>,
     probes: Probes,
+    balance: BalanceTurns,
     events: EventLog,
     paging: PagingMemory,
 }
@@ -72,6 +74,8 @@ enum Ended {
     Probe(Asked, Arc<Probe>, Option<Result<FetchOutcome, Halted>>),
     /// The list, for somebody who waits.
     List(ListReply, Option<ListOutcome>),
+    /// What the account has, asked for at that moment.
+    Balance(Instant, Option<BalanceOutcome>),
 }
 
 /// Where a list goes that somebody has asked for.
@@ -105,6 +109,7 @@ impl AccountTask {
             credentials,
             rate_limit,
             max_concurrent_requests,
+            balance,
             ..
         } = settings;
         let mut schedule = Schedule::new(now, rate_limit);
@@ -134,8 +139,10 @@ impl AccountTask {
             published: None,
             running: none_running(),
             probes: Probes::default(),
+            balance: BalanceTurns::default(),
             paging: PagingMemory::default(),
         };
+        task.want_balance(balance, now);
         task.publish(now);
         task
     }
@@ -151,6 +158,7 @@ impl AccountTask {
             self.look_at_credentials(now);
             self.events.catch_up();
             let skipped = self.skip_due(now);
+            self.look_at_balance(now);
             self.publish(now);
             let next = self.next_request(now);
             match next.filter(|next| *next <= now) {
@@ -203,7 +211,11 @@ impl AccountTask {
         let skip = self.schedule.next_due().filter(|_| self.condition.blocked());
         let look = self.credentials.next_look();
         let line = self.events.next_line();
-        [request, skip, look, line].into_iter().flatten().min()
+        let balance = self.next_balance(now);
+        [request, skip, look, line, balance, self.balance.stale()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Skips the flow that is due in a blocked account. It waits for its turn to be tried, or for the end of the block.
@@ -235,6 +247,7 @@ impl AccountTask {
             self.paging.forget(flow.info.key_id);
             self.events.forget(&flow);
         }
+        self.want_balance(settings.balance, now);
         let unchanged =
             self.connection == settings.connection && self.credentials.current() == settings.credentials.current();
         self.credentials = settings.credentials;
@@ -381,6 +394,58 @@ impl AccountTask {
         }));
     }
 
+    /// Whether the account's balance is asked for, from now on.
+    fn want_balance(&mut self, wanted: bool, now: Instant) {
+        self.balance.want(wanted, now);
+        if wanted {
+            self.session.activity.calls(Endpoint::GetBalance);
+            self.schedule.leave_room(1.0 / balance::INTERVAL.as_secs_f64());
+        } else {
+            self.schedule.leave_room(0.0);
+            self.forget_balance();
+        }
+    }
+
+    /// When the balance may be asked for: not while nothing else is.
+    fn next_balance(&self, now: Instant) -> Option<Instant> {
+        let next = self.balance.next().filter(|_| !self.condition.blocked())?;
+        let pause = self.condition.pause(now);
+        Some(pause.map_or(next, |pause| next.max(pause.until)))
+    }
+
+    /// Asks for the balance if its time has come, and forgets one that is too old.
+    fn look_at_balance(&mut self, now: Instant) {
+        if self.balance.stale().is_some_and(|stale| stale <= now) {
+            self.forget_balance();
+        }
+        if self.next_balance(now).is_none_or(|next| next > now) {
+            return;
+        }
+        self.balance.begin();
+        let (session, clock_offset) = (Arc::clone(&self.session), self.condition.clock_offset());
+        self.running.push(Box::pin(async move {
+            let outcome = AssertUnwindSafe(fetch_balance(&session, clock_offset, now));
+            Ended::Balance(now, outcome.catch_unwind().await.ok())
+        }));
+    }
+
+    fn forget_balance(&mut self) {
+        self.balance.forget();
+        self.store.update_account(&self.name, |account| account.balance = None);
+    }
+
+    /// Takes in what asking for the balance brought. That it failed is counted with all requests, and what was known is shown for a while.
+    fn balance_ended(&mut self, began: Instant, outcome: &BalanceOutcome, now: Instant) {
+        self.learn(outcome.seen, Verdict::of(&outcome.result), now);
+        self.balance.end(began, outcome.result.is_ok());
+        if let Ok(balance) = outcome.result
+            && self.balance.wanted()
+        {
+            self.store
+                .update_account(&self.name, |account| account.balance = Some(balance));
+        }
+    }
+
     /// Draws the consequences of a fetch, for its flow or for who asked.
     fn ended(&mut self, ended: Ended) {
         let now = Instant::now();
@@ -395,6 +460,11 @@ impl AccountTask {
             Ended::List(reply, Some(outcome)) => {
                 self.learn(outcome.seen, Verdict::of(&outcome.result), now);
                 let _ = reply.send(outcome.result.map_err(|error| ProbeFailure::from(&error)));
+            }
+            Ended::Balance(began, Some(outcome)) => self.balance_ended(began, &outcome, now),
+            Ended::Balance(began, None) => {
+                self.activity.poll_panicked();
+                self.balance.end(began, false);
             }
             Ended::List(reply, None) => {
                 self.activity.poll_panicked();

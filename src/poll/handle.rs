@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) rate_limit: f64,
     pub(super) max_concurrent_requests: usize,
     pub(super) terminal_poll_interval: Duration,
+    /// Whether its balance is asked for.
+    pub(super) balance: bool,
 }
 
 impl Settings {

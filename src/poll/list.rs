@@ -136,7 +136,8 @@ impl Reading {
     }
 
     /// Whether this page is the last. What the vendor says of how much there is may be wrong, so it is believed only where the page itself
-    /// does not say otherwise: one that is full is followed by another, unless the records so far are exactly those that there are.
+    /// does not say otherwise: one that is full is followed by another, unless the records and the pages so far are exactly those that there
+    /// are.
     fn is_end(&self, page: &ListPage, number: u32) -> bool {
         let total = page.total.map(|total| usize::try_from(total).unwrap_or(usize::MAX));
         let says_more = total.is_some_and(|total| total > self.records)
@@ -144,7 +145,7 @@ impl Reading {
         match (page.records, page.records >= self.page_size) {
             (0, _) => true,
             (_, false) => !says_more,
-            (_, true) => !says_more && total == Some(self.records),
+            (_, true) => !says_more && total == Some(self.records) && page.pages.is_some(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! per account keeps its flows' schedule, its limits and its standing with the vendor, and makes its polls.
 
 mod account;
+mod balance;
 mod condition;
 mod error;
 mod event;

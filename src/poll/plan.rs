@@ -79,6 +79,7 @@ fn settings(
         rate_limit: account.settings.rate_limit.get(),
         max_concurrent_requests: account.settings.most_concurrent(),
         terminal_poll_interval: config.global.terminal_poll_interval.get(),
+        balance: account.settings.balance,
     })
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Schedule {
     queue: BinaryHeap<Reverse<Due>>,
     /// Flows that have been due for longer than those in the queue, oldest first, but wait for [`Self::wake_all`].
     parked: VecDeque<Due>,
+    /// Requests per second that go out beside those for flows.
+    besides: f64,
     /// How many requests go out once per each interval: the demand is summed from it anew each time, so it cannot drift.
     demand: BTreeMap<Duration, u64>,
 }
@@ -70,8 +72,14 @@ impl Schedule {
             free: Vec::new(),
             queue: BinaryHeap::new(),
             parked: VecDeque::new(),
+            besides: 0.0,
             demand: BTreeMap::new(),
         }
+    }
+
+    /// So many requests per second go out beside those for flows.
+    pub(super) fn leave_room(&mut self, besides: f64) {
+        self.besides = besides;
     }
 
     /// Adds a flow that is due at once.
@@ -252,14 +260,14 @@ impl Schedule {
         self.queue.push(Reverse(Due { at, slot: due.slot }));
     }
 
-    /// Requests per second that the flows ask for ÷ the rate.
+    /// Requests per second that are asked for ÷ the rate.
     pub(super) fn budget_ratio(&self) -> f64 {
         let asked: f64 = self
             .demand
             .iter()
             .map(|(interval, count)| *count as f64 / interval.as_secs_f64())
             .sum();
-        asked / self.rate
+        (asked + self.besides) / self.rate
     }
 
     /// Requests per second that the account may send.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::record::FlowRecord;
-use crate::model::{AccountName, CountByStatus, FailureReason, FlowInfo, KeyId};
+use crate::model::{AccountName, Balance, CountByStatus, FailureReason, FlowInfo, KeyId};
 
 /// How often an account is tried that the vendor refuses: soon enough to see the repair, too seldom to be a nuisance.
 pub const BLOCKED_TRY_INTERVAL: Duration = Duration::from_secs(60);
@@ -35,6 +35,8 @@ pub struct AccountState {
     pub clock_skew_seconds: Option<f64>,
     /// What went wrong last, whether or not it is over.
     pub last_error: Option<LastError>,
+    /// What the account has, where that is asked for and was answered of late.
+    pub balance: Option<Balance>,
     /// How often flows of the account were seen to enter each status, those that are not tracked any more included.
     pub transitions: CountByStatus,
 }
@@ -46,6 +48,7 @@ impl AccountState {
         paused: false,
         clock_skew_seconds: None,
         last_error: None,
+        balance: None,
         transitions: CountByStatus::NONE,
     };
 

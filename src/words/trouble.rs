@@ -24,6 +24,9 @@ pub const CLOCK_SKEW_SECONDS: f64 = 300.0;
 /// An account whose flows ask for more than this share of its rate is in trouble.
 pub const BUDGET_RATIO: f64 = 1.0;
 
+/// A balance that lasts for less is low.
+pub const BALANCE_LASTS_SECONDS: u32 = 86_400;
+
 /// What a flow is judged by.
 #[derive(Debug, Clone, Copy)]
 pub struct FlowFacts {

@@ -9,7 +9,8 @@ use serde_yaml::Value;
 use testkit::assertions::says;
 
 /// The alerts, whose names routes and runbooks rely on, and how urgent they are: `critical` pages somebody, `warning` is a ticket.
-const ALERTS: [(&str, &str); 24] = [
+const ALERTS: [(&str, &str); 25] = [
+    ("LaafficAccountBalanceLow", "warning"),
     ("LaafficAccountBlocked", "critical"),
     ("LaafficAccountNotRefreshed", "critical"),
     ("LaafficAccountNotWatched", "critical"),

@@ -11,6 +11,25 @@ use crate::model::{ApiCode, ResponseField};
 /// [`Error::Code`] where the vendor reports a failure, [`Error::NoData`] for a success without data, [`Error::Decode`] where the body is
 /// not the documented JSON. Messages say where, never what stood there.
 pub(super) fn with_data<T>(body: &[u8], read: impl FnOnce(&Object<'_>, Reader) -> T) -> Result<T, Error> {
+    with_envelope(body, |envelope, reader| Ok(read(&data(envelope)?, reader)))
+}
+
+/// Reads what stands beside the code of an answer whose code is 0, or in its data where it has some.
+///
+/// # Errors
+/// As [`with_data`], and what `read` says.
+pub(super) fn with_fields<T>(
+    body: &[u8],
+    read: impl FnOnce(&Object<'_>, Reader) -> Result<T, Error>,
+) -> Result<T, Error> {
+    with_envelope(body, |envelope, reader| match data(envelope) {
+        Ok(data) => read(&data, reader),
+        Err(Error::NoData) => read(envelope, reader),
+        Err(error) => Err(error),
+    })
+}
+
+fn with_envelope<T>(body: &[u8], read: impl FnOnce(&Object<'_>, Reader) -> Result<T, Error>) -> Result<T, Error> {
     let text = text_of(body)?;
     let repaired;
     let envelope = match Object::parse(&text) {
@@ -22,15 +41,16 @@ pub(super) fn with_data<T>(body: &[u8], read: impl FnOnce(&Object<'_>, Reader) -
         }
     };
     let reader = success(&envelope)?;
+    read(&envelope, reader)
+}
+
+fn data<'t>(envelope: &Object<'t>) -> Result<Object<'t>, Error> {
     let data = envelope.get("data");
     match data {
         Value::Absent => Err(Error::NoData),
         // An empty list is how some languages write an empty object.
         Value::Is(_) if matches!(data.list(), Read::Is(list) if list.is_empty()) => Err(Error::NoData),
-        Value::Is(data) => match Object::of(data) {
-            Some(data) => Ok(read(&data, reader)),
-            None => Err(Error::Decode("data is not an object".to_owned())),
-        },
+        Value::Is(data) => Object::of(data).ok_or_else(|| Error::Decode("data is not an object".to_owned())),
         Value::Odd => Err(Error::Decode("data is there twice".to_owned())),
     }
 }

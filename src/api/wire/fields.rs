@@ -71,6 +71,20 @@ impl Reader {
         moment
     }
 
+    /// A decimal number, which may come as a text.
+    pub(super) fn decimal(&mut self, data: &Object<'_>, field: ResponseField) -> Option<f64> {
+        let words = self.take(field, data.get(field.label()).words())?;
+        // Rust also reads words like "inf".
+        let numeric = words
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+        let number = words.parse().ok().filter(|number: &f64| numeric && number.is_finite());
+        if number.is_none() {
+            self.odd(field);
+        }
+        number
+    }
+
     /// A list; nothing in the place of an element is no element.
     pub(super) fn list<'t>(
         &mut self,

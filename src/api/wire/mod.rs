@@ -4,6 +4,7 @@
 //! the vendor's page (queryDetail) and of its sister pages. One file for each call; what they share is `envelope` (the code and the data),
 //! `fields` (what is read of an object), `json` (what a value is) and `moment` (times).
 
+mod balance;
 mod documented;
 mod envelope;
 mod fields;
@@ -13,6 +14,7 @@ mod list;
 mod moment;
 mod redact;
 
+pub use self::balance::decode_balance;
 pub use self::flow::{FlowPage, Node, NodeKey, decode};
 pub use self::list::{ListPage, ListedFlow, decode_list};
 pub use self::redact::redact;

@@ -18,7 +18,7 @@ use exporter_toolkit::exposition::body::{FRAME, Frames};
 use super::{Activity, Exposition, catalogue, registry};
 use crate::golden;
 use crate::model::{
-    AccountName, ApiCode, CountByStatus, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, Outcome,
+    AccountName, ApiCode, Balance, CountByStatus, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, Outcome,
     RecallType, Status,
 };
 use crate::store::{AccountFlows, Policy, Store};
@@ -164,7 +164,14 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
         state.paused = true;
         state.clock_skew_seconds = Some(-1.25);
     });
-    store.update_account("main", |state| state.budget_ratio = 0.02);
+    store.update_account("main", |state| {
+        state.budget_ratio = 0.02;
+        state.balance = Some(Balance {
+            balance: Some(-1_234.56),
+            credit: Some(0.0),
+            ..Balance::default()
+        });
+    });
 
     let counted = activity.account(&hostile);
     counted.request(Endpoint::QueryDetail, Outcome::Success, Duration::from_millis(62));

@@ -3,9 +3,11 @@
 //! A request is handed to the vendor's router within the process, so nothing waits but timers, and an hour passes in an instant.
 //! What the network alone can do wrong is in [`network`](crate::network).
 
+mod balance;
 mod chaos;
 mod clock;
 mod credentials;
+mod list;
 mod log;
 mod odd_answers;
 mod paging;

@@ -1,4 +1,4 @@
-//! The commands that ask the vendor once: `query` and `check --live`.
+//! The commands that ask the vendor once: `query`, `flows` and `check --live`.
 
 use serde_json::Value;
 use testkit::assertions::{is_one_line, says};
@@ -60,6 +60,55 @@ async fn query_prints_a_table_or_json_and_on_failure_what_to_do() {
         says(&ended.stderr, &[words]);
     }
     assert_eq!(query(&["x"]).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn flows_prints_the_list_and_what_it_prints_as_yaml_is_a_configuration() {
+    let (_simulator, folder) = vendor().await;
+    let flows = async |arguments: &[&str]| command(&folder, "flows", arguments).await;
+    let table = flows(&[]).await;
+    assert_eq!(table.code, Some(1), "one account of the demo is refused");
+    is_one_line(&table.stderr, &["account clinic", "-2", "allow list"]);
+    let line = table
+        .stdout
+        .lines()
+        .find(|line| line.contains("-warranty-renewal-1008"));
+    says(
+        line.unwrap_or(&table.stdout),
+        &["retail", "1008", "execution exception", "1 of 6"],
+    );
+
+    let ended = flows(&["--account", "finance", "--output", "json"]).await;
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let listed = json.as_array().unwrap();
+    assert!(listed.iter().all(|flow| flow["account"] == "finance"));
+    for key in [
+        "key_id",
+        "name",
+        "task_id",
+        "created",
+        "recall_attempts",
+        "recall_attempts_completed",
+    ] {
+        assert!(!listed[0][key].is_null(), "{key}: {:#}", listed[0]);
+    }
+
+    let ended = flows(&["--account", "finance", "--output=yaml"]).await;
+    let block = ended.stdout.replace('\n', "\n    ");
+    let config = format!(
+        "accounts:\n  - name: finance\n    base_url: http://vendor\n    api_key: a\n    api_secret: b\n    {block}"
+    );
+    let pasted = Folder::configured(&config);
+    let checked = command(&pasted, "check", &[]).await;
+    assert_eq!(checked.code, Some(0), "{config}\n{}", checked.stderr);
+    let going_on = listed
+        .iter()
+        .filter(|flow| !["completed", "cancelled"].contains(&flow["status"].as_str().unwrap()));
+    says(&checked.stdout, &[&format!("flows: {}", going_on.count())]);
+
+    let nobody = flows(&["--account", "nobody"]).await;
+    assert_eq!(nobody.code, Some(1));
+    says(&nobody.stderr, &["retail, finance"]);
 }
 
 #[tokio::test]

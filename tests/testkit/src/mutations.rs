@@ -17,7 +17,7 @@ use crate::incidents::promtool::name;
 pub struct Mutant {
     /// The alert, or the series that is recorded.
     pub rule: String,
-    /// What is left out, in one line.
+    /// What is left out, in one line, marked between what stands around it.
     pub without: String,
     group: usize,
     place: usize,
@@ -32,7 +32,7 @@ pub fn mutants(rules: &Value) -> Vec<Mutant> {
             let expression = rule["expr"].as_str().unwrap_or_default();
             mutants.extend(clauses(expression).into_iter().map(|clause| Mutant {
                 rule: name(rule).to_owned(),
-                without: words(&expression[clause.clone()]),
+                without: marked(expression, &clause),
                 group,
                 place,
                 expression: format!("{} {}", &expression[..clause.start], &expression[clause.end..]),
@@ -45,6 +45,22 @@ pub fn mutants(rules: &Value) -> Vec<Mutant> {
 fn sequence(value: &Value) -> &[Value] {
     value.as_sequence().map(Vec::as_slice).unwrap_or_default()
 }
+
+/// The clause in its place: the same words may stand in an expression several times.
+fn marked(expression: &str, clause: &Range<usize>) -> String {
+    let before: Vec<_> = expression[..clause.start].split_whitespace().collect();
+    let after: Vec<_> = expression[clause.end..].split_whitespace().collect();
+    let around = |words: &[&str]| words.join(" ");
+    format!(
+        "{} «{}» {}",
+        around(&before[before.len().saturating_sub(AROUND)..]),
+        words(&expression[clause.clone()]),
+        around(&after[..after.len().min(AROUND)])
+    )
+}
+
+/// Words to each side of a clause, in what is told.
+const AROUND: usize = 6;
 
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -156,7 +156,7 @@ impl Wire {
 impl Transport for Wire {
     fn send(&self, request: reqwest::Request) -> BoxFuture<'_, Result<reqwest::Response, Error>> {
         assert!(!self.cursed.swap(false, Ordering::Relaxed), "cursed");
-        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap();
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
         if String::from_utf8_lossy(body).contains("\"current\"") {
             self.pages.fetch_add(1, Ordering::Relaxed);
         }
@@ -207,6 +207,8 @@ pub struct Setup {
     pub base_url: &'static str,
     /// How it is reached, for what the configuration says of that.
     pub http_client: HttpClient,
+    /// Whether it is asked what it has.
+    pub balance: bool,
     /// A folder with the key and the secret as files, where they are not in the configuration.
     pub secrets: Option<PathBuf>,
 }
@@ -222,6 +224,7 @@ impl Setup {
             max_concurrent_requests: 50,
             base_url: "http://vendor/v3",
             http_client: HttpClient::default(),
+            balance: false,
             secrets: None,
         }
     }
@@ -485,6 +488,7 @@ fn account(setup: &Setup) -> Account {
             rate_limit: Rate::new(setup.rate_limit).unwrap(),
             max_concurrent_requests: Whole::new(setup.max_concurrent_requests as u64).unwrap(),
             http_client: setup.http_client.clone(),
+            balance: setup.balance,
             ..schema::Account::default()
         },
         flows: setup.flows.iter().map(flow).collect(),

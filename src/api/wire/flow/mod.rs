@@ -62,7 +62,7 @@ pub enum NodeKey {
 /// [`Error::Code`] where the vendor reports a failure, [`Error::NoData`] for a success without data, [`Error::Decode`] where the body is
 /// not the documented JSON: no object, nested absurdly, or without a code. Messages say where, never what stood there.
 pub fn decode(body: &[u8]) -> Result<FlowPage, Error> {
-    with_data(body, |data, reader| FlowPage::read(data, reader))
+    with_data(body, FlowPage::read)
 }
 
 impl FlowPage {

@@ -23,6 +23,10 @@ fn main() -> ExitCode {
     unchanged.pass();
     let mut mutants = mutants(unchanged.rules());
     mutants.retain(|mutant| only.is_empty() || only.contains(&mutant.rule));
+    if mutants.is_empty() {
+        eprintln!("no rule of these names has a clause: {}", only.join(", "));
+        return ExitCode::FAILURE;
+    }
     let next = AtomicUsize::new(0);
     let (noticed, unnoticed, invalid) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {

@@ -56,7 +56,7 @@ fn bounded(page: &FlowPage, length: usize) {
 }
 
 /// Our own words are short and plain.
-fn quotes_nothing(message: &str) {
+pub(super) fn quotes_nothing(message: &str) {
     let plain = |of: char| of.is_ascii_alphanumeric() || " :()_-.".contains(of);
     assert!(message.len() < 100 && message.chars().all(plain), "{message}");
 }

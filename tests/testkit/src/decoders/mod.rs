@@ -7,12 +7,14 @@ mod answer;
 mod config;
 mod dates;
 mod head;
+mod lists;
 mod negotiation;
 mod web_config;
 
 pub use self::answer::{Reading, answer, reading};
 pub use self::config::config;
 pub use self::dates::dates;
+pub use self::lists::lists;
 pub use self::negotiation::negotiation;
 pub use self::web_config::web_config;
 
@@ -20,10 +22,11 @@ pub use self::web_config::web_config;
 pub type Decoder = fn(&[u8]);
 
 /// All of them, by the names of their programs and folders in `fuzz/`.
-pub const DECODERS: [(&str, Decoder); 5] = [
+pub const DECODERS: [(&str, Decoder); 6] = [
     ("answer", answer),
     ("config", config),
     ("dates", dates),
+    ("lists", lists),
     ("negotiation", negotiation),
     ("web_config", web_config),
 ];

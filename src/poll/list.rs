@@ -208,17 +208,7 @@ mod tests {
     };
 
     fn flow(key: u64) -> ListedFlow {
-        ListedFlow {
-            key_id: KeyId::new(key).unwrap(),
-            task_id: None,
-            name: None,
-            created: None,
-            recall_type: None,
-            recall_attempts: None,
-            recall_interval_seconds: None,
-            recall_attempts_completed: None,
-            status: None,
-        }
+        ListedFlow::new(KeyId::new(key).unwrap())
     }
 
     fn page(keys: impl Iterator<Item = u64>) -> ListPage {

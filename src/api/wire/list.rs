@@ -79,6 +79,21 @@ impl ListPage {
 }
 
 impl ListedFlow {
+    /// A flow of which nothing else is said.
+    pub fn new(key_id: KeyId) -> Self {
+        Self {
+            key_id,
+            task_id: None,
+            name: None,
+            created: None,
+            recall_type: None,
+            recall_attempts: None,
+            recall_interval_seconds: None,
+            recall_attempts_completed: None,
+            status: None,
+        }
+    }
+
     fn read(record: &Object<'_>, reader: &mut Reader) -> Option<Self> {
         let key_id = reader.int(record, ResponseField::KeyId);
         let key_id = key_id.and_then(|number| KeyId::new(number.try_into().ok()?));
@@ -134,17 +149,7 @@ mod tests {
             recall_attempts_completed: Some(2),
             status: Some(Status::InProgress),
         };
-        let said_nothing = ListedFlow {
-            key_id: KeyId::new(13).unwrap(),
-            task_id: None,
-            name: None,
-            created: None,
-            recall_type: None,
-            recall_attempts: None,
-            recall_interval_seconds: None,
-            recall_attempts_completed: None,
-            status: None,
-        };
+        let said_nothing = ListedFlow::new(KeyId::new(13).unwrap());
         assert_eq!(page.flows, Some(vec![expected, said_nothing]));
         assert!(page.unreadable.is_empty());
     }

@@ -152,7 +152,7 @@ fn print_yaml(lists: &[(&AccountName, Listing)], mut out: impl Write) -> Result<
         // A name is quoted as a text of the language, so that it cannot end the comment.
         writeln!(
             out,
-            "# account {:?}; {over} flows that are over are left out",
+            "# account {:?}; left out because they are over: {over}",
             &***account
         )?;
         write!(out, "{block}")?;

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let next = AtomicUsize::new(0);
-    let (noticed, unnoticed, invalid) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let [noticed, unnoticed, kept, invalid] = [const { AtomicUsize::new(0) }; 4];
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
             scope.spawn(|| {
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
                 while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let of_its_kind = match tests.notice(mutant) {
                         Some(true) => &noticed,
+                        Some(false) if mutant.kept().is_some() => &kept,
                         Some(false) => {
                             println!("nothing misses in {}: {}", mutant.rule, mutant.without);
                             &unnoticed
@@ -47,8 +48,10 @@ fn main() -> ExitCode {
             });
         }
     });
-    let [noticed, unnoticed, invalid] = [noticed, unnoticed, invalid].map(AtomicUsize::into_inner);
-    println!("{noticed} clauses are missed by some test, {unnoticed} by none; {invalid} cannot be left out alone");
+    let [noticed, unnoticed, kept, invalid] = [noticed, unnoticed, kept, invalid].map(AtomicUsize::into_inner);
+    println!(
+        "{noticed} clauses are missed by some test, {unnoticed} by none; {kept} are kept for a reason, {invalid} cannot be left out alone"
+    );
     if unnoticed == 0 {
         ExitCode::SUCCESS
     } else {

@@ -162,7 +162,7 @@ mod tests {
         };
         let text = rules(&choices).unwrap();
         for piece in [
-            "up{job=\"dialler\"}[7m]",
+            "build_info{job=\"dialler\"}[7m]",
             "severity: P1\n",
             "severity: P4\n",
             "<= time() - 90\n",

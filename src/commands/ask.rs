@@ -40,7 +40,11 @@ impl Asker {
     pub(super) fn over(connect: &Connect, mut config: Config, clock: &SharedClock) -> Result<Self> {
         // Long enough for the retries of a passing trouble.
         let timeout = config.global.request_timeout.get() * 3;
-        let take = |account: &mut Account| (account.name.clone(), std::mem::take(&mut account.flows));
+        let take = |account: &mut Account| {
+            // Nothing but what somebody asks for.
+            account.settings.balance = false;
+            (account.name.clone(), std::mem::take(&mut account.flows))
+        };
         let flows: Vec<_> = config.accounts.iter_mut().map(take).collect();
         let names: Vec<_> = flows.iter().map(|(name, _)| name.clone()).collect();
         let plan = Plan::new(config, clock, connect)?;

@@ -19,11 +19,11 @@ use super::exporter_in;
 /// The key that the played vendor wants.
 const KEY: &str = "key-of-main";
 
-/// A configuration for whoever answers there.
+/// A configuration for whoever answers there. What an exporter would ask for besides, the command does not.
 fn configured(base_url: &str, api_key: &str) -> Folder {
     Folder::configured(&format!(
         "global: {{ request_timeout: 20s }}\naccounts:\n  - name: main\n    base_url: {base_url}\n    api_key: '{api_key}'\n    \
-         api_secret: secret-of-main\n    flows: [{{ key_id: 12 }}]\n"
+         api_secret: secret-of-main\n    balance: true\n    flows: [{{ key_id: 12 }}]\n"
     ))
 }
 

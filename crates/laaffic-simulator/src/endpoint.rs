@@ -20,7 +20,9 @@ pub(crate) trait Endpoint: Sized + Send + 'static {
     fn parse(body: &[u8]) -> Option<Self>;
 
     /// The flow that is asked for, where it is one: its faults, dialect and counts then apply.
-    fn key_id(&self) -> Option<u64>;
+    fn key_id(&self) -> Option<u64> {
+        None
+    }
 
     /// The page that is asked for, from 1, where it is a list: that page's faults then apply.
     fn page(&self) -> Option<u64> {

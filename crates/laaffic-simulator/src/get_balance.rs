@@ -22,10 +22,6 @@ impl Endpoint for GetBalance {
         Some(Self)
     }
 
-    fn key_id(&self) -> Option<u64> {
-        None
-    }
-
     fn answer(&self, vendor: &Vendor, context: &RequestContext) -> Result<Value, i64> {
         let state = vendor.state();
         let account = context.account(&state).ok_or(PARAMETER_EXCEPTION)?;

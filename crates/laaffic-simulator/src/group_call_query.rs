@@ -57,10 +57,6 @@ impl Endpoint for GroupCallQuery {
         })
     }
 
-    fn key_id(&self) -> Option<u64> {
-        None
-    }
-
     fn page(&self) -> Option<u64> {
         Some(self.page.number())
     }

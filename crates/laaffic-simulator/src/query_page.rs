@@ -46,10 +46,6 @@ impl Endpoint for QueryPage {
         })
     }
 
-    fn key_id(&self) -> Option<u64> {
-        None
-    }
-
     fn page(&self) -> Option<u64> {
         Some(self.page.number())
     }

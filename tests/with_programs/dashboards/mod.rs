@@ -367,9 +367,10 @@ async fn without_flows_it_says_so() {
     let empty = Exporter::start(exporter::<&str>([]), Folder::configured(config)).await;
     let folder = Folder::new();
     let prometheus = prometheus(&folder, empty.address).await;
+    // Each of the three is recorded in a group of its own, and the first evaluation of a group may be before the first scrape.
     comes(
         &prometheus,
-        "laaffic:account:scraped and on () laaffic:rules:running_since",
+        "laaffic:account:scraped and on (job, account) laaffic:account:watched and on () laaffic:rules:running_since",
     )
     .await;
     every_query_is_understood(&prometheus, "without flows").await;

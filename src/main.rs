@@ -151,9 +151,19 @@ fn check(config: &ConfigFileArg, web_config: &WebConfigArg) -> Result<()> {
     }
     let flows: usize = loaded.accounts.iter().map(|account| account.flows.len()).sum();
     let accounts = loaded.accounts.len();
+    let found = match loaded
+        .accounts
+        .iter()
+        .filter(|account| account.discovery.is_some())
+        .count()
+    {
+        0 => String::new(),
+        1 => ", and those that 1 account finds".to_owned(),
+        finding => format!(", and those that {finding} accounts find"),
+    };
     writeln!(
         stdout(),
-        "{}: good; accounts: {accounts}, flows: {flows}",
+        "{}: good; accounts: {accounts}, flows: {flows}{found}",
         config.file.display()
     )?;
     Ok(())

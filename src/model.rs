@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A flow's `keyId`: "the unique primary key for the automatic redial task process" (vendor page, queryDetail).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -330,7 +330,7 @@ pub enum WrittenTime {
     Unix(i64),
 }
 
-/// What one good answer to queryDetail says of a flow: the numbers the metrics need and nothing else. `None` is "not reported".
+/// What one good answer says of a flow, to queryDetail or to queryPage: the numbers the metrics need and nothing else. `None` is "not reported".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlowReport {
     /// `status` of the flow.
@@ -341,6 +341,8 @@ pub struct FlowReport {
     pub recall_attempts: Option<i64>,
     /// `recallInterval` in seconds: the time between two recall rounds; at least 0.
     pub recall_interval_seconds: Option<i64>,
+    /// `finishNum`: recall attempts that are over; at least 0. Only the list tells it.
+    pub recall_attempts_completed: Option<i64>,
     /// The flow's nodes (recall rounds).
     pub nodes: Option<Nodes>,
     /// What was there and could not be read.
@@ -584,17 +586,101 @@ impl Endpoint {
     }
 }
 
-/// What the configuration says of one flow, as the store and the metrics know it.
+/// What does not change of a flow from poll to poll, as the store and the metrics know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowInfo {
     /// The vendor's key.
     pub key_id: KeyId,
-    /// The configured name, for people; `None` means "show the key".
+    /// The configured name, for people.
     pub name: Option<Box<str>>,
     /// The configured labels, sorted by name; they appear on `laaffic_redial_flow_info` only.
     pub labels: Box<[(Box<str>, Box<str>)]>,
-    /// How often the flow is fetched while it may still change.
+    /// How often the flow's state is fetched while it may still change.
     pub poll_interval: Duration,
+    /// Where the flow comes from.
+    pub origin: Origin,
+    /// What the vendor's list says of the task that the flow belongs to; `None` where no list was read.
+    pub task: Option<Box<Task>>,
+}
+
+impl FlowInfo {
+    /// A flow that the configuration lists, with nothing but its key and its interval.
+    pub fn configured(key_id: KeyId, poll_interval: Duration) -> Self {
+        Self {
+            key_id,
+            name: None,
+            labels: Box::default(),
+            poll_interval,
+            origin: Origin::Configured,
+            task: None,
+        }
+    }
+
+    /// The name for people: the configured one, else the one in the vendor's list; `None` means "show the key".
+    pub fn name(&self) -> Option<&str> {
+        let listed = || self.task.as_ref().and_then(|task| task.name.as_deref());
+        self.name.as_deref().or_else(listed)
+    }
+
+    /// Whether it was found in the vendor's list, and is not in the configuration.
+    pub fn is_discovered(&self) -> bool {
+        matches!(self.origin, Origin::Discovered { .. })
+    }
+}
+
+/// Where a flow comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration lists it: it is asked for by its key.
+    #[default]
+    Configured,
+    /// It was found in the vendor's list, which tells its state.
+    Discovered {
+        /// How often its nodes are looked at while it is in progress.
+        node_interval: Duration,
+    },
+}
+
+impl Origin {
+    /// The word for it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Configured => "configured",
+            Self::Discovered { .. } => "discovered",
+        }
+    }
+}
+
+/// The group call that a flow calls again for, as the vendor's list tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Task {
+    /// `taskId`: a name, only ever compared and shown.
+    pub task_id: Option<Box<str>>,
+    /// `taskName`, for people; data from outside.
+    pub name: Option<Box<str>>,
+    /// `createTime`, as Unix time in seconds; `None` where not told, or nobody knows in which zone.
+    pub created: Option<i64>,
+}
+
+/// How the search for flows in the vendor's list stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Discovery {
+    /// How often the list is read while the account's budget suffices.
+    pub interval: Duration,
+    /// Since when it is wanted; `None` where that is not known.
+    pub since: Option<SystemTime>,
+    /// Whether a list was read since the start, well or badly.
+    pub tried: bool,
+    /// When the last list was read well, as Unix time.
+    pub last_success: Option<SystemTime>,
+    /// Whether the last list was read to its end and all its flows are watched that should be.
+    pub complete: bool,
+    /// Flows that are watched because they were found.
+    pub tracked: usize,
+    /// Flows of the last list that the rules leave out.
+    pub dropped: usize,
+    /// Flows of the last list that are not watched because there are too many.
+    pub over_limit: usize,
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::model::FailureReason;
 use crate::words::failure::{Explanation, every_reason, explain};
-use crate::words::trouble::{self, NOT_REFRESHED_AFTER};
+use crate::words::trouble::{self, LIST_NOT_READ_AFTER, NOT_REFRESHED_AFTER};
 
 /// A word that means itself in YAML, in PromQL and in a template: letters, digits and any of `_ - . : /`, with a letter first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,7 @@ pub fn rules(choices: &Choices) -> Result<String, askama::Error> {
         exception_for: PrometheusDuration(choices.exception_for),
         down_for: PrometheusDuration(choices.down_for),
         not_refreshed_for: PrometheusDuration(choices.not_refreshed_for),
+        list_not_read_for: PrometheusDuration(LIST_NOT_READ_AFTER),
         memory: PrometheusDuration(MEMORY),
         external_url: choices
             .external_url
@@ -114,6 +115,7 @@ struct RuleFile<'r> {
     exception_for: PrometheusDuration,
     down_for: PrometheusDuration,
     not_refreshed_for: PrometheusDuration,
+    list_not_read_for: PrometheusDuration,
     memory: PrometheusDuration,
     external_url: &'r str,
     reasons: Vec<Reason>,

@@ -32,13 +32,12 @@ pub fn store(flows: u64) -> Arc<Store> {
     };
     let accounts = (0..ACCOUNTS).map(|account| {
         let infos = (1..=flows / ACCOUNTS).map(|number| FlowInfo {
-            key_id: KeyId::new(number * 7 + account).unwrap(),
             name: Some(format!("overdue-reminder-{number}").into()),
             labels: Box::new([(
                 "team".into(),
                 ["collections", "sales", "care"][number as usize % 3].into(),
             )]),
-            poll_interval: Duration::from_secs(60),
+            ..FlowInfo::configured(KeyId::new(number * 7 + account).unwrap(), Duration::from_secs(60))
         });
         AccountFlows::new(name(account), infos)
     });

@@ -10,7 +10,7 @@ use exporter_toolkit::clock::SharedClock;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ListQuery;
-use crate::config::{Account, Config};
+use crate::config::{Account, Config, Discovery};
 use crate::metrics::Activity;
 use crate::model::{AccountName, FlowInfo, KeyId};
 use crate::poll::{self, Connect, Listing, Plan, Poller, ProbeFailure, Probed, Prober, Reply};
@@ -23,6 +23,8 @@ pub(super) struct Asker {
     prober: Prober,
     timeout: Duration,
     pub(super) flows: Vec<(AccountName, Vec<FlowInfo>)>,
+    /// The accounts that find flows in the vendor's list, and which they look for.
+    pub(super) lists: Vec<(AccountName, Discovery)>,
     stop: CancellationToken,
 }
 
@@ -40,12 +42,19 @@ impl Asker {
     pub(super) fn over(connect: &Connect, mut config: Config, clock: &SharedClock) -> Result<Self> {
         // Long enough for the retries of a passing trouble.
         let timeout = config.global.request_timeout.get() * 3;
-        let take = |account: &mut Account| {
+        let mut lists = Vec::new();
+        let mut take = |account: &mut Account| {
             // Nothing but what somebody asks for.
             account.settings.balance = false;
+            lists.extend(
+                account
+                    .discovery
+                    .take()
+                    .map(|discovery| (account.name.clone(), discovery)),
+            );
             (account.name.clone(), std::mem::take(&mut account.flows))
         };
-        let flows: Vec<_> = config.accounts.iter_mut().map(take).collect();
+        let flows: Vec<_> = config.accounts.iter_mut().map(&mut take).collect();
         let names: Vec<_> = flows.iter().map(|(name, _)| name.clone()).collect();
         let plan = Plan::new(config, clock, connect)?;
         let store = Arc::new(Store::new(Policy::default(), []));
@@ -58,6 +67,7 @@ impl Asker {
             prober,
             timeout,
             flows,
+            lists,
             stop,
         })
     }

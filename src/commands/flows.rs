@@ -38,7 +38,7 @@ pub async fn flows(
 ) -> Result<()> {
     let asker = Asker::new(config, clock)?;
     let accounts = asker.accounts(arguments.account.as_deref())?;
-    let query = recent(unix_seconds(clock.now()));
+    let query = recent(unix_seconds(clock.now()), LOOKBACK, None);
     let (mut lists, mut failed) = (Vec::new(), Vec::new());
     for account in accounts {
         let listing = match asker.list(account, query.clone(), MOST_FLOWS).await? {
@@ -73,13 +73,13 @@ pub async fn flows(
 
 /// What was created of late, whatever the zone of the platform's clock.
 #[allow(clippy::cast_possible_truncation, reason = "seconds of this era")]
-fn recent(now: f64) -> ListQuery {
+pub(super) fn recent(now: f64, lookback: Duration, task_name: Option<String>) -> ListQuery {
     let now = now as i64;
     let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     ListQuery {
-        from: now - seconds(LOOKBACK + ANY_ZONE),
+        from: now - seconds(lookback.saturating_add(ANY_ZONE)),
         until: now + seconds(ANY_ZONE),
-        task_name: None,
+        task_name,
     }
 }
 

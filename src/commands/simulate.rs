@@ -62,6 +62,9 @@ fn introduce_simulator(out: &mut impl Write, simulator: &Simulator) -> Result<()
 /// The demo's accounts as a configuration file. A simulated minute passes in a second, so a flow is asked for every second.
 pub(super) fn configuration(base_url: &str) -> serde_json::Value {
     let flow = |flow: &DemoFlow| json!({"key_id": flow.key_id, "name": flow.name, "labels": {"team": flow.team}});
+    // A flow leaves two simulated hours after it has ended.
+    let team = json!({"match": "(?P<team>[a-z]+)-.*", "labels": {"team": "$team"}, "node_interval": "5s"});
+    let discovery = json!({"interval": "1s", "keep_terminal": "2m", "rules": [team]});
     let account = |account: &DemoAccount| {
         json!({
             "name": account.name,
@@ -71,7 +74,8 @@ pub(super) fn configuration(base_url: &str) -> serde_json::Value {
             "rate_limit": account.rate_limit,
             // Its money runs out while one looks.
             "balance": account.name == "retail",
-            "flows": account.flows.iter().map(flow).collect::<Vec<_>>(),
+            "flows": account.flows.iter().filter(|_| account.listed).map(flow).collect::<Vec<_>>(),
+            "discovery": account.discovered.then(|| discovery.clone()),
         })
     };
     json!({

@@ -11,10 +11,11 @@ use exporter_toolkit::surroundings::Surroundings;
 use exporter_toolkit::yaml::{Path, Rules, quote};
 use url::Url;
 
-use super::checked::{Account, Config};
+use super::checked::{Account, Config, Discovery};
+use super::name_rules;
 use super::schema::{self, File, Global};
 use super::url::{check_base_url, check_proxy_url};
-use crate::model::{Endpoint, FlowInfo, KeyId};
+use crate::model::{Endpoint, FlowInfo, KeyId, Origin};
 
 /// Checks a file, in these surroundings.
 pub(super) fn check(file: File, around: &Surroundings<'_>, rules: &mut Rules) -> Option<Config> {
@@ -29,10 +30,13 @@ pub(super) fn check(file: File, around: &Surroundings<'_>, rules: &mut Rules) ->
     let list = Path::Root.key("accounts");
     if written.is_empty() {
         rules.problem(&list, "the list is empty; write at least one account");
-    } else if written.iter().all(|account| account.flows.is_empty()) {
+    } else if written
+        .iter()
+        .all(|account| account.flows.is_empty() && account.discovery.is_none())
+    {
         rules.warning(
             &list,
-            "no account has a flow, so nothing is polled; list flows, or ask for single ones at /probe",
+            "no account has a flow, so nothing is polled; list flows, find them by discovery, or ask for single ones at /probe",
         );
     }
     let global = file.global;
@@ -120,6 +124,10 @@ fn account(
     }
     written.http_client.tls.check(&client.key("tls_config"), around, rules);
     let flows = flows(std::mem::take(&mut written.flows), global, &at.key("flows"), rules);
+    let discovery = match &written.discovery {
+        Some(discovery) => Some(self::discovery(discovery, &at.key("discovery"), rules)),
+        None => None,
+    };
     Some(Account {
         name: written.name.as_deref()?.into(),
         base_url: base_url?,
@@ -127,6 +135,33 @@ fn account(
         api_secret: api_secret?,
         settings: written,
         flows: flows?,
+        discovery: match discovery {
+            Some(discovery) => Some(discovery?),
+            None => None,
+        },
+    })
+}
+
+fn discovery(written: &schema::Discovery, at: &Path<'_>, rules: &mut Rules) -> Option<Discovery> {
+    let (keep_terminal, lookback) = (written.keep_terminal, written.lookback);
+    if keep_terminal.get() > lookback.get() {
+        rules.problem(
+            &at.key("keep_terminal"),
+            format!(
+                "keep_terminal is {keep_terminal}, but flows are looked for only {lookback} back (lookback); \
+                 write keep_terminal: {lookback} or less, or a longer lookback"
+            ),
+        );
+    }
+    let name_rules = name_rules::check(&written.rules, &at.key("rules"), rules);
+    Some(Discovery {
+        interval: written.interval.get(),
+        lookback: lookback.get(),
+        task_name: written.task_name.clone().filter(|filter| !filter.is_empty()),
+        keep_terminal: keep_terminal.get(),
+        max_flows: usize::try_from(written.max_flows.get()).unwrap_or(usize::MAX),
+        time_zone: written.time_zone,
+        rules: name_rules?,
     })
 }
 
@@ -185,6 +220,8 @@ fn flows(written: Vec<schema::Flow>, global: &Global, at: &Path<'_>, rules: &mut
             name: flow.name.map(|name| name.0),
             labels: flow.labels.0,
             poll_interval: flow.poll_interval.map_or(global.poll_interval.get(), |own| own.get()),
+            origin: Origin::Configured,
+            task: None,
         })
     };
     let flows: Vec<_> = written.into_iter().enumerate().map(flow).collect();

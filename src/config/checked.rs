@@ -1,10 +1,13 @@
 //! What a configuration is once it is checked: every value is usable as it stands.
 
+use std::time::Duration;
+
 use exporter_toolkit::secret::SecretSource;
 use exporter_toolkit::yaml::Problem;
 use url::Url;
 
-use super::schema::{self, Global};
+use super::name_rules::NameRules;
+use super::schema::{self, Global, TimeZone};
 use crate::model::{AccountName, FlowInfo};
 
 /// A whole configuration, checked.
@@ -33,4 +36,25 @@ pub struct Account {
     pub settings: schema::Account,
     /// The flows to poll, in the order of the file; each key once.
     pub flows: Vec<FlowInfo>,
+    /// How further flows are found; `None` where they are not looked for.
+    pub discovery: Option<Discovery>,
+}
+
+/// How flows are found in the vendor's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovery {
+    /// How often the list is read.
+    pub interval: Duration,
+    /// How long ago a flow may have been created.
+    pub lookback: Duration,
+    /// The vendor's own filter; never empty.
+    pub task_name: Option<String>,
+    /// How long a flow stays after it was first seen to be over; at most [`Self::lookback`].
+    pub keep_terminal: Duration,
+    /// Most flows that are watched; at least 1.
+    pub max_flows: usize,
+    /// The zone of the vendor's times; `None` where it is to be worked out.
+    pub time_zone: Option<TimeZone>,
+    /// What the names of flows say of them.
+    pub rules: NameRules,
 }

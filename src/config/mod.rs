@@ -10,6 +10,7 @@ mod check;
 mod checked;
 mod exposure;
 mod load;
+mod name_rules;
 #[cfg(test)]
 mod reference;
 pub mod schema;
@@ -22,8 +23,9 @@ pub use exporter_toolkit::secret::{Secret, SecretError, SecretSource, SecretUse}
 pub use exporter_toolkit::secret_reader::SecretReader;
 pub use exporter_toolkit::yaml::{LoadError, Position, Problem};
 
-pub use self::checked::{Account, Config};
+pub use self::checked::{Account, Config, Discovery};
 pub use self::exposure::open_files;
 pub use self::load::{load, parse, read};
-pub use self::schema::HttpClient;
+pub use self::name_rules::{Found, NameRules};
+pub use self::schema::{HttpClient, TimeZone};
 pub use self::show::{flows_block, show};

@@ -40,8 +40,10 @@ fn schema() -> Value {
     // What no type says.
     let definitions = &mut schema["$defs"];
     definitions["Account"]["allOf"] = json!([one_of("api_key"), one_of("api_secret")]);
-    definitions["Flow"]["properties"]["labels"]["propertyNames"] =
-        json!({"pattern": "^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$", "not": {"enum": TAKEN_LABELS}});
+    let label_names = |taken: &[&str]| json!({"pattern": "^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$", "not": {"enum": taken}});
+    definitions["Flow"]["properties"]["labels"]["propertyNames"] = label_names(&TAKEN_LABELS);
+    definitions["NameRule"]["properties"]["labels"]["propertyNames"] =
+        label_names(&[TAKEN_LABELS.as_slice(), &["task_id"]].concat());
     schema
 }
 
@@ -109,6 +111,8 @@ fn reference(schema: &Value) -> String {
         ("accounts[]", "Account"),
         ("accounts[].http_client", "HttpClient"),
         ("accounts[].http_client.tls_config", "ClientTls"),
+        ("accounts[].discovery", "Discovery"),
+        ("accounts[].discovery.rules[]", "NameRule"),
         ("accounts[].flows[]", "Flow"),
     ];
     let definitions = &schema["$defs"];

@@ -80,6 +80,9 @@ pub struct Account {
     /// Ask every five minutes what the account has (balance, gift, credit).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub balance: bool,
+    /// Find flows in the vendor's list, instead of or beside those under `flows`, which win where both know a flow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
     /// The redial tasks to watch, each once per account.
     pub flows: Vec<Flow>,
 }
@@ -132,6 +135,156 @@ pub struct Flow {
     /// `recall_type`, `job`, `instance`, `le`, `quantile`, and none that begins with `__`. One without a value is no label.
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
+}
+
+/// Which flows of the vendor's list are watched, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Discovery {
+    /// How often the list is read: the freshness of every status, of the attempts and of the progress.
+    pub interval: Interval<60>,
+    /// Flows that were created this long ago or later are looked for. One that is older and was found before is watched until it is over.
+    pub lookback: Interval<{ 7 * 86_400 }>,
+    /// The vendor's own filter: fuzzy on the name of the parent task, or exact on its id. An empty one is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_name: Option<String>,
+    /// A completed or cancelled flow leaves this long after it was first seen so; at most `lookback`.
+    pub keep_terminal: Interval<{ 6 * 3600 }>,
+    /// Most flows that are watched. Where there are more, those that are over go first, oldest first; what is left out is counted.
+    pub max_flows: Whole<1, 1_000_000, 2_000>,
+    /// The zone of the times in the vendor's list, which say none: an offset from UTC like "+08:00". By default it is worked out from the
+    /// newest flow and the clock of the vendor's server, and said in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZone>,
+    /// What the names of flows say of them, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<NameRule>,
+}
+
+/// What the name of a flow says of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct NameRule {
+    /// A regular expression on the whole `taskName`, anchored at both ends as in Prometheus' relabelling; a flow without a name has an empty
+    /// one. Groups need names: `(?P<team>[a-z]+)-.*`, or `(?:…)` where nothing is to be captured.
+    #[cfg_attr(test, schemars(extend("x-required" = true)))]
+    #[serde(rename = "match")]
+    pub pattern: Option<Filled>,
+    /// `label` goes on with the next rule; `drop` leaves flows out that match, `keep` those that do not, as in Prometheus' relabelling.
+    #[serde(skip_serializing_if = "is_default")]
+    #[cfg_attr(test, schemars(with = "String", extend("enum" = ["label", "drop", "keep"], "default" = "label")))]
+    pub action: RuleAction,
+    /// Labels of flows that match, on `laaffic_redial_flow_info` only; `$team` or `${team}` stands for what that group has captured. A later
+    /// rule wins, and a label that comes out empty is no label.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+    /// How often the rounds of flows that match are looked at while they are in progress; by default every 5m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_interval: Option<Interval<300>>,
+}
+
+/// What becomes of flows whose name matches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleAction {
+    /// They get the labels, and the next rule.
+    #[default]
+    Label,
+    /// They are left out.
+    Drop,
+    /// All others are left out.
+    Keep,
+}
+
+impl Leaf for RuleAction {
+    const KIND: &'static str = "an action";
+    const HINT: &'static str = "write label, drop or keep";
+
+    fn parse(text: &str, _: bool) -> Result<Self, String> {
+        match text {
+            "label" => Ok(Self::Label),
+            "drop" => Ok(Self::Drop),
+            "keep" => Ok(Self::Keep),
+            _ => Err(format!("{} is not {}; {}", whole_key(text), Self::KIND, Self::HINT)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RuleAction {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient(deserializer)
+    }
+}
+
+/// A fixed offset from UTC, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
+pub struct TimeZone(
+    #[cfg_attr(test, schemars(with = "String", extend("pattern" = "^(Z|[+-][0-9]{2}:[0-9]{2})$")))] i32,
+);
+
+impl TimeZone {
+    /// No clock on earth shows more than this before or after UTC.
+    pub const LARGEST_SECONDS: i32 = 14 * 3600;
+
+    /// This offset, if there can be a clock with it.
+    pub fn from_seconds(seconds: i32) -> Option<Self> {
+        (-Self::LARGEST_SECONDS..=Self::LARGEST_SECONDS)
+            .contains(&seconds)
+            .then_some(Self(seconds))
+    }
+
+    /// What a clock of this zone shows minus UTC.
+    pub fn seconds(self) -> i32 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for TimeZone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.0 < 0 { '-' } else { '+' };
+        let minutes = self.0.abs() / 60;
+        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+impl Leaf for TimeZone {
+    const KIND: &'static str = "an offset from UTC";
+    const HINT: &'static str = "write it like \"+08:00\", \"-03:00\" or Z, since a name would change with the season";
+
+    fn parse(text: &str, _: bool) -> Result<Self, String> {
+        let offset = || {
+            if text == "Z" {
+                return Some(Self(0));
+            }
+            let (hours, minutes) = text.get(1..)?.split_once(':')?;
+            let two = |digits: &str| {
+                let both = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+                digits.parse::<i32>().ok().filter(|_| both)
+            };
+            let seconds = two(hours)? * 3600 + two(minutes).filter(|minutes| *minutes < 60)? * 60;
+            match text.as_bytes().first()? {
+                b'+' => Self::from_seconds(seconds),
+                b'-' => Self::from_seconds(-seconds),
+                _ => None,
+            }
+        };
+        offset().ok_or_else(|| format!("{} is not {}; {}", whole_key(text), Self::KIND, Self::HINT))
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeZone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient(deserializer)
+    }
+}
+
+impl Serialize for TimeZone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// A number that [`crate::model::KeyId`] takes. What stands in for it after a mistake is none, so that it is taken for no other flow's.

@@ -73,7 +73,7 @@ families! {
     API_UNREADABLE_FIELDS: "laaffic_api_unreadable_fields", Counter, NO_UNIT, ["account", "endpoint", "field"],
         "Optional fields of the vendor's answers that could not be read and were left out, by the vendor's own name.";
     FLOW_INFO: "laaffic_redial_flow_info", Gauge, NO_UNIT, ["account", "key_id", "name", "recall_type"],
-        "What the redial flow is, with its configured labels; recall_type is recallType as of the last good poll. Join on (account, key_id).";
+        "What the redial flow is, with its labels, and its task_id where the vendor's list told it; recall_type is recallType as of the last good poll. Join on (account, key_id).";
     FLOW_UP: "laaffic_redial_flow_up", Gauge, NO_UNIT, ["account", "key_id"],
         "Whether the last poll of the flow succeeded; 0 before the first.";
     FLOW_ERROR: "laaffic_redial_flow_error", Gauge, NO_UNIT, ["account", "key_id", "reason"],
@@ -100,6 +100,10 @@ families! {
         "How many recall attempts are planned (recallNum), as of the last good poll; absent where not reported.";
     FLOW_RECALL_INTERVAL: "laaffic_redial_flow_recall_interval_seconds", Gauge, SECONDS, ["account", "key_id"],
         "The time between two recall rounds (recallInterval, there in minutes), as of the last good poll; absent where not reported.";
+    FLOW_RECALL_ATTEMPTS_COMPLETED: "laaffic_redial_flow_recall_attempts_completed", Gauge, NO_UNIT, ["account", "key_id"],
+        "How many recall attempts are over (finishNum), as of the last list of flows that said so; absent where not reported.";
+    FLOW_CREATED: "laaffic_redial_flow_created_timestamp_seconds", Gauge, SECONDS, ["account", "key_id"],
+        "When the flow was created (createTime), according to the list of flows; absent where that was not told, or in an unknown zone.";
     FLOWS: "laaffic_redial_flows", Gauge, NO_UNIT, ["account", "status"],
         "Tracked flows by present status as of their last good polls; never polled and stale ones count as unknown.";
     FLOW_STATUS_TRANSITIONS: "laaffic_redial_flow_status_transitions", Counter, NO_UNIT, ["account", "status"],
@@ -112,8 +116,16 @@ families! {
         "Whether nothing is asked for a while, because the vendor wants to be left alone (Retry-After).";
     ACCOUNT_BALANCE: "laaffic_account_balance", Gauge, NO_UNIT, ["account", "kind"],
         "What the account has: its balance, its gift and its credit, in the unit that the vendor counts in; absent where not reported of late.";
+    DISCOVERY_FLOWS: "laaffic_discovery_flows", Gauge, NO_UNIT, ["account", "state"],
+        "Flows found in the vendor's list: tracked ones, those that the rules dropped from the last list, and those over the limit (max_flows).";
+    DISCOVERY_LAST_SUCCESS: "laaffic_discovery_last_success_timestamp_seconds", Gauge, SECONDS, ["account"],
+        "When the vendor's list of flows was last read; absent before the first time.";
+    DISCOVERY_COMPLETE: "laaffic_discovery_complete", Gauge, NO_UNIT, ["account"],
+        "Whether the last list of flows was read to its end and no flow of it is over the limit; 0 before the first, and where it could not be read.";
+    DISCOVERY_INTERVAL: "laaffic_discovery_interval_seconds", Gauge, SECONDS, ["account"],
+        "The interval now in force between two readings of the vendor's list of flows.";
     POLL_BUDGET: "laaffic_exporter_poll_budget_ratio", Gauge, RATIO, ["account"],
-        "Requests per second that the configured flows ask for, divided by the account's rate_limit; above 1 all intervals are stretched.";
+        "Requests per second that the flows ask for, divided by the account's rate_limit; above 1 all intervals are stretched.";
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ enum Source {
 }
 
 /// The families of flows, in the order of the output. The functions are named after the families.
-static OF_FLOWS: [(Family, Source); 14] = [
+static OF_FLOWS: [(Family, Source); 16] = [
     (catalogue::FLOW_INFO, Source::Flow(info)),
     (catalogue::FLOW_UP, Source::Flow(up)),
     (catalogue::FLOW_ERROR, Source::Flow(error)),
@@ -42,16 +42,28 @@ static OF_FLOWS: [(Family, Source); 14] = [
     (catalogue::FLOW_NODES_REPORTED, Source::Flow(nodes_reported)),
     (catalogue::FLOW_RECALL_ATTEMPTS, Source::Flow(recall_attempts)),
     (catalogue::FLOW_RECALL_INTERVAL, Source::Flow(recall_interval)),
+    (
+        catalogue::FLOW_RECALL_ATTEMPTS_COMPLETED,
+        Source::Flow(recall_attempts_completed),
+    ),
+    (catalogue::FLOW_CREATED, Source::Flow(created)),
 ];
 
 /// The families of accounts, which follow.
-static OF_ACCOUNTS: [(Family, Source); 7] = [
+static OF_ACCOUNTS: [(Family, Source); 11] = [
     (catalogue::FLOWS, Source::Account(flows)),
     (catalogue::FLOW_STATUS_TRANSITIONS, Source::Account(status_transitions)),
     (catalogue::API_CLOCK_SKEW, Source::Account(clock_skew)),
     (catalogue::API_BLOCKED, Source::Account(blocked)),
     (catalogue::API_PAUSED, Source::Account(paused)),
     (catalogue::ACCOUNT_BALANCE, Source::Account(account_balance)),
+    (catalogue::DISCOVERY_FLOWS, Source::Account(discovery_flows)),
+    (
+        catalogue::DISCOVERY_LAST_SUCCESS,
+        Source::Account(discovery_last_success),
+    ),
+    (catalogue::DISCOVERY_COMPLETE, Source::Account(discovery_complete)),
+    (catalogue::DISCOVERY_INTERVAL, Source::Account(discovery_interval)),
     (catalogue::POLL_BUDGET, Source::Account(poll_budget)),
 ];
 
@@ -213,11 +225,11 @@ impl Place<'_> {
         self.snapshot.fresh_part(self.account, flow, part)
     }
 
-    /// The nodes; none where none were ever reported.
+    /// The nodes; none where none were ever reported, unless nobody has looked at them yet.
     fn nodes(&self, flow: &FlowRecord) -> Option<Nodes> {
         match self.fresh(flow)?.nodes {
-            None => Some(Nodes::default()),
-            Some(_) => self.part(flow, |known| known.nodes),
+            None => (!flow.info.is_discovered()).then(Nodes::default),
+            Some(_) => self.snapshot.nodes(self.account, flow),
         }
     }
 
@@ -252,7 +264,7 @@ fn put_bool(out: &mut Vec<u8>, value: bool) {
 fn info(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     at.open(flow, out);
     out.extend_from_slice(b",name=\"");
-    match &flow.info.name {
+    match flow.info.name() {
         Some(name) => put_label_value(out, name),
         None => put_integer(out, flow.info.key_id.get()),
     }
@@ -260,7 +272,14 @@ fn info(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     let recall_type = flow.known.and_then(|known| known.recall_type);
     let recall_type = recall_type.map_or(RecallType::Unknown, |reported| reported.value);
     out.extend_from_slice(recall_type.label().as_bytes());
-    for (name, value) in &flow.info.labels {
+    let labels = &flow.info.labels;
+    if let Some(task_id) = flow.info.task.as_ref().and_then(|task| task.task_id.as_ref())
+        && labels.iter().all(|(name, _)| &**name != "task_id")
+    {
+        out.extend_from_slice(b"\",task_id=\"");
+        put_label_value(out, task_id);
+    }
+    for (name, value) in labels {
         out.extend_from_slice(b"\",");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"=\"");
@@ -349,6 +368,20 @@ fn recall_interval(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
     at.sample(flow, out, |out| put_integer(out, seconds));
 }
 
+fn recall_attempts_completed(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(completed) = at.snapshot.recall_attempts_completed(at.account, flow) else {
+        return;
+    };
+    at.sample(flow, out, |out| put_integer(out, completed));
+}
+
+fn created(at: &mut Place<'_>, flow: &FlowRecord, out: &mut Vec<u8>) {
+    let Some(created) = flow.info.task.as_ref().and_then(|task| task.created) else {
+        return;
+    };
+    at.sample(flow, out, |out| put_integer(out, created));
+}
+
 fn flows(at: &Place<'_>, out: &mut Vec<u8>) {
     account_by_status(at, out, at.snapshot.count_by_status(at.account));
 }
@@ -379,6 +412,45 @@ fn account_balance(at: &Place<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"} ");
         put_float(out, amount);
         out.push(b'\n');
+    }
+}
+
+fn discovery_flows(at: &Place<'_>, out: &mut Vec<u8>) {
+    let Some(discovery) = &at.account.state.discovery else {
+        return;
+    };
+    for (state, count) in [
+        ("tracked", discovery.tracked),
+        ("dropped", discovery.dropped),
+        ("over_limit", discovery.over_limit),
+    ] {
+        out.extend_from_slice(at.head);
+        out.extend_from_slice(b",state=\"");
+        out.extend_from_slice(state.as_bytes());
+        out.extend_from_slice(b"\"} ");
+        put_integer(out, count);
+        out.push(b'\n');
+    }
+}
+
+fn discovery_last_success(at: &Place<'_>, out: &mut Vec<u8>) {
+    let last_success = at.account.state.discovery.and_then(|discovery| discovery.last_success);
+    if let Some(last_success) = last_success {
+        account_sample(at, out, |out| put_float(out, unix_seconds(last_success)));
+    }
+}
+
+fn discovery_complete(at: &Place<'_>, out: &mut Vec<u8>) {
+    if let Some(discovery) = &at.account.state.discovery {
+        account_sample(at, out, |out| put_bool(out, discovery.complete));
+    }
+}
+
+fn discovery_interval(at: &Place<'_>, out: &mut Vec<u8>) {
+    let state = &at.account.state;
+    if let Some(discovery) = &state.discovery {
+        let interval = state.stretched(discovery.interval);
+        account_sample(at, out, |out| put_float(out, interval.as_secs_f64()));
     }
 }
 

@@ -7,7 +7,7 @@ use askama::Template;
 use super::links;
 use super::overview::{AccountOverview, Overview};
 use super::view::{Failed, Since, Tally};
-use crate::model::Status;
+use crate::model::{KeyId, Status};
 use crate::words;
 use crate::words::trouble::AccountTrouble;
 
@@ -119,6 +119,28 @@ impl<'s> Card<'s> {
         }
     }
 
+    /// How finding flows goes, and whether something is wrong with that.
+    fn discovery(&self) -> Option<(Option<Since>, String, bool)> {
+        let discovery = self.account.state.discovery?;
+        let read = discovery.last_success.map(|then| Since { now: self.now, then });
+        let mut said = vec![format!("{} found", discovery.tracked)];
+        for (count, word) in [
+            (discovery.dropped, "left out by rules"),
+            (discovery.over_limit, "too many (max_flows)"),
+        ] {
+            if count > 0 {
+                said.push(format!("{count} {word}"));
+            }
+        }
+        let troubles = &self.account.troubles;
+        let bad = [AccountTrouble::ListNotRead, AccountTrouble::TooManyFlows];
+        Some((
+            read,
+            said.join(", "),
+            bad.iter().any(|trouble| troubles.contains(trouble)),
+        ))
+    }
+
     fn skew(&self) -> Option<(String, bool)> {
         self.account.state.clock_skew_seconds.map(words::skew)
     }
@@ -140,8 +162,7 @@ impl<'s> Card<'s> {
                 then: error.at,
             },
             failed: Failed::new(error.reason, error.detail.as_deref()),
-            key: error.key_id.get(),
-            link: links::flow(account.name, error.key_id),
+            flow: error.key_id.map(|key_id| (key_id, links::flow(account.name, key_id))),
             lasts: account.state.blocked || account.unfetchable > 0,
         })
     }
@@ -151,8 +172,8 @@ impl<'s> Card<'s> {
 struct LastError<'s> {
     since: Since,
     failed: Failed<'s>,
-    key: u64,
-    link: String,
+    /// Of which flow, and where its page is; `None` for the list.
+    flow: Option<(KeyId, String)>,
     /// Whether it still is so.
     lasts: bool,
 }

@@ -14,7 +14,7 @@ use super::bar::BAR;
 use super::links;
 use super::overview::FlowOverview;
 use super::view::{Failed, FlowView, Frame, Since, Site, page_of};
-use crate::model::{FailureReason, KeyId, RecallType};
+use crate::model::{FailureReason, KeyId, Origin, RecallType};
 use crate::store::{AccountFlows, FlowRecord, Store};
 use crate::words;
 
@@ -48,7 +48,9 @@ pub async fn show(State(pages): State<FlowPages>, path: Result<Path<(String, Str
     };
     let key_id = key_id.parse::<KeyId>().ok();
     let Some(record) = key_id.and_then(|key_id| account.flow(key_id)) else {
-        return not_found("This account has no such flow in the configuration; perhaps it was removed.");
+        return not_found(
+            "This account has no such flow; perhaps it was removed from the configuration, or has left the vendor's list.",
+        );
     };
     let now = pages.clock.now();
     let flow = FlowOverview::new(&snapshot, account, record, now);
@@ -67,7 +69,11 @@ struct Page<'p> {
     exceptions: u32,
     account_encoded: String,
     dashboard: Option<String>,
-    account_error: Option<(Since, String, KeyId, Failed<'p>)>,
+    /// Where the exporter knows the flow from.
+    origin: &'static str,
+    task_id: Option<&'p str>,
+    created: Option<Since>,
+    account_error: Option<AccountError<'p>>,
 }
 
 impl<'p> Page<'p> {
@@ -75,6 +81,9 @@ impl<'p> Page<'p> {
         let frame = site.frame(ROOT);
         let key_id = flow.record.info.key_id;
         let seconds = flow.fresh.recall_interval_seconds.map(i64::unsigned_abs);
+        let task = flow.record.info.task.as_deref();
+        let created = task.and_then(|task| u64::try_from(task.created?).ok());
+        let created = created.and_then(|created| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(created)));
         Self {
             dashboard: frame.grafana.map(|grafana| grafana.flow(flow.account, key_id)),
             frame,
@@ -92,25 +101,29 @@ impl<'p> Page<'p> {
             },
             exceptions: flow.record.exceptions,
             account_encoded: links::encoded(flow.account),
+            origin: match flow.record.info.origin {
+                Origin::Configured => "the configuration",
+                Origin::Discovered { .. } => "the vendor's list of flows",
+            },
+            task_id: task.and_then(|task| task.task_id.as_deref()),
+            created: created.map(|then| Since { now, then }),
             account_error: account_error(account, flow.record, now),
         }
     }
 }
 
+/// When it was, of which flow (else of the list) and where its page is, and what.
+type AccountError<'p> = (Since, Option<(KeyId, String)>, Failed<'p>);
+
 /// What the account is blocked for, where that is why the flow is not asked for.
-fn account_error<'p>(
-    account: &'p AccountFlows,
-    record: &FlowRecord,
-    now: SystemTime,
-) -> Option<(Since, String, KeyId, Failed<'p>)> {
+fn account_error<'p>(account: &'p AccountFlows, record: &FlowRecord, now: SystemTime) -> Option<AccountError<'p>> {
     let failure = record.failure.as_ref()?;
     let error = account.state.last_error.as_ref()?;
     let blocked = matches!(failure.reason, FailureReason::Blocked { .. });
     blocked.then(|| {
         (
             Since { now, then: error.at },
-            links::flow(&account.name, error.key_id),
-            error.key_id,
+            error.key_id.map(|key_id| (key_id, links::flow(&account.name, key_id))),
             Failed::new(error.reason, error.detail.as_deref()),
         )
     })

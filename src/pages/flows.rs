@@ -17,7 +17,7 @@ use serde_json::ser::Formatter;
 use super::moment::{Moment, Moments};
 use super::overview::{AccountOverview, FlowOverview, Overview};
 use crate::build_info;
-use crate::model::{CountByStatus, FailureReason, RecallType};
+use crate::model::{CountByStatus, Discovery, FailureReason, KeyId, RecallType};
 use crate::store::Store;
 use crate::words::failure::explain;
 use crate::words::trouble::FlowTrouble;
@@ -109,7 +109,19 @@ struct Account<'s> {
     poll_budget_ratio: f64,
     flows_by_status: BTreeMap<&'static str, u32>,
     flows_failing: usize,
+    /// Where flows are found in the vendor's list.
+    discovery: Option<Search>,
     last_error: Option<Failed<'s>>,
+}
+
+/// How finding flows goes.
+#[derive(Serialize)]
+struct Search {
+    tracked: usize,
+    dropped: usize,
+    over_limit: usize,
+    complete: bool,
+    last_success_timestamp_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -119,6 +131,9 @@ struct Flow<'s> {
     name: Option<&'s str>,
     #[serde(serialize_with = "as_map")]
     labels: &'s [(Box<str>, Box<str>)],
+    origin: &'static str,
+    task_id: Option<&'s str>,
+    created_timestamp_seconds: Option<i64>,
     up: bool,
     status: &'static str,
     status_code: Option<i64>,
@@ -128,6 +143,7 @@ struct Flow<'s> {
     nodes_reported: Option<i64>,
     recall_type: Option<&'static str>,
     recall_attempts: Option<i64>,
+    recall_attempts_completed: Option<i64>,
     recall_interval_seconds: Option<i64>,
     last_success_timestamp_seconds: Option<f64>,
     poll_interval_seconds: f64,
@@ -175,11 +191,24 @@ impl<'s> Account<'s> {
             poll_budget_ratio: state.budget_ratio,
             flows_by_status: by_status(&account.by_status),
             flows_failing: account.unfetchable,
+            discovery: state.discovery.map(Search::new),
             last_error: state.last_error.as_ref().map(|error| Failed {
                 timestamp_seconds: Some(unix_seconds(error.at)),
-                key_id: Some(error.key_id.get()),
+                key_id: error.key_id.map(KeyId::get),
                 ..Failed::new(error.reason, error.detail.as_deref())
             }),
+        }
+    }
+}
+
+impl Search {
+    fn new(discovery: Discovery) -> Self {
+        Self {
+            tracked: discovery.tracked,
+            dropped: discovery.dropped,
+            over_limit: discovery.over_limit,
+            complete: discovery.complete,
+            last_success_timestamp_seconds: discovery.last_success.map(unix_seconds),
         }
     }
 }
@@ -190,8 +219,11 @@ impl<'s> Flow<'s> {
         Self {
             account: flow.account,
             key_id: record.info.key_id.get(),
-            name: record.info.name.as_deref(),
+            name: record.info.name(),
             labels: &record.info.labels,
+            origin: record.info.origin.label(),
+            task_id: record.info.task.as_ref().and_then(|task| task.task_id.as_deref()),
+            created_timestamp_seconds: record.info.task.as_ref().and_then(|task| task.created),
             up: record.up(),
             status: flow.status().label(),
             status_code: flow.status().code(),
@@ -201,6 +233,7 @@ impl<'s> Flow<'s> {
             nodes_reported: fresh.nodes.and_then(|nodes| nodes.reported),
             recall_type: fresh.recall_type.map(RecallType::label),
             recall_attempts: fresh.recall_attempts,
+            recall_attempts_completed: fresh.recall_attempts_completed,
             recall_interval_seconds: fresh.recall_interval_seconds,
             last_success_timestamp_seconds: record.known.map(|known| unix_seconds(known.at)),
             poll_interval_seconds: flow.poll_interval.as_secs_f64(),

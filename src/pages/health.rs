@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::store::{BLOCKED_TRY_INTERVAL, Snapshot, Store};
+use crate::store::{AccountFlows, BLOCKED_TRY_INTERVAL, Snapshot, Store};
 
 /// What health is judged by.
 #[derive(Debug, Clone)]
@@ -38,18 +38,18 @@ impl Health {
         silence <= interval * 3 + snapshot.policy.request_timeout
     }
 
-    /// Whether every flow has been tried once since the start. A flow that was skipped was not tried; a blocked account tries one a
+    /// Whether every flow has been tried once since the start, and every list that flows are found in. A flow that was skipped was not tried; a blocked account tries one a
     /// minute, and all of them as soon as its credentials change.
     fn ready(&self) -> bool {
         if self.ready.load(Ordering::Relaxed) {
             return true;
         }
         let snapshot = self.store.snapshot();
-        let ready = snapshot
-            .accounts
-            .iter()
-            .flat_map(|account| &account.flows)
-            .all(|flow| flow.tried());
+        let is_ready = |account: &Arc<AccountFlows>| {
+            account.state.discovery.is_none_or(|discovery| discovery.tried)
+                && account.flows.iter().all(|flow| flow.tried())
+        };
+        let ready = snapshot.accounts.iter().all(is_ready);
         if ready {
             self.ready.store(true, Ordering::Relaxed);
         }
@@ -66,8 +66,12 @@ fn shortest_interval(snapshot: &Snapshot) -> Option<Duration> {
         } else {
             Duration::ZERO
         };
-        let flows = account.flows.iter();
-        flows.map(move |flow| snapshot.poll_interval(account, flow).max(least))
+        let list = account
+            .state
+            .discovery
+            .map(|discovery| account.state.stretched(discovery.interval));
+        let flows = account.flows.iter().map(|flow| snapshot.poll_interval(account, flow));
+        flows.chain(list).map(move |interval| interval.max(least))
     });
     intervals.min()
 }
@@ -91,7 +95,7 @@ pub async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            "Not ready: some flows have not been tried since the start.\n",
+            "Not ready: some flows, or a list of flows, have not been tried since the start.\n",
         )
     }
 }
@@ -102,15 +106,10 @@ mod tests {
 
     use super::*;
     use crate::model::{FailureReason, FlowInfo, KeyId, Outcome};
-    use crate::store::{AccountFlows, Policy};
+    use crate::store::{AccountFlows, Policy, TrackedAccount};
 
     fn info(key_id: u64) -> FlowInfo {
-        FlowInfo {
-            key_id: KeyId::new(key_id).unwrap(),
-            name: None,
-            labels: Box::default(),
-            poll_interval: Duration::from_secs(60),
-        }
+        FlowInfo::configured(KeyId::new(key_id).unwrap(), Duration::from_secs(60))
     }
 
     fn health(flows: u64) -> Health {
@@ -164,7 +163,12 @@ mod tests {
             poll_interval: Duration::from_secs(1),
             ..info(1)
         };
-        health.store.apply(short, vec![("main".into(), vec![flow])], &[]);
+        let account = TrackedAccount {
+            name: "main".into(),
+            flows: vec![flow],
+            discovers: false,
+        };
+        health.store.apply(short, vec![account], &[]);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(!health.healthy());
         health.store.update_account("main", |account| account.blocked = true);

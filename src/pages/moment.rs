@@ -88,12 +88,7 @@ mod tests {
     use crate::store::{AccountFlows, Policy};
 
     fn moments(flows: u64) -> Moments {
-        let info = |key_id| FlowInfo {
-            key_id: KeyId::new(key_id).unwrap(),
-            name: None,
-            labels: Box::default(),
-            poll_interval: Duration::from_secs(60),
-        };
+        let info = |key_id| FlowInfo::configured(KeyId::new(key_id).unwrap(), Duration::from_secs(60));
         let account = AccountFlows::new("main".into(), (1..=flows).map(info));
         let store = Arc::new(Store::new(Policy::default(), [account]));
         Moments::new(store, Arc::new(SystemClock))

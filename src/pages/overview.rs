@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::model::{CountByStatus, FailureReason, Nodes, RecallType, Status};
 use crate::store::{AccountFlows, AccountState, FlowRecord, Snapshot};
-use crate::words::trouble::{AccountTrouble, FlowFacts, FlowTrouble};
+use crate::words::trouble::{AccountFacts, AccountTrouble, FlowFacts, FlowTrouble};
 
 /// Accounts and flows, both by name and key.
 #[derive(Debug)]
@@ -77,6 +77,8 @@ pub struct Fresh {
     pub recall_type: Option<RecallType>,
     /// `recallNum`
     pub recall_attempts: Option<i64>,
+    /// `finishNum`
+    pub recall_attempts_completed: Option<i64>,
     /// `recallInterval`, in seconds.
     pub recall_interval_seconds: Option<i64>,
 }
@@ -84,9 +86,10 @@ pub struct Fresh {
 impl Fresh {
     fn of(snapshot: &Snapshot, account: &AccountFlows, flow: &FlowRecord) -> Self {
         Self {
-            nodes: snapshot.fresh_part(account, flow, |known| known.nodes),
+            nodes: snapshot.nodes(account, flow),
             recall_type: snapshot.fresh_part(account, flow, |known| known.recall_type),
             recall_attempts: snapshot.fresh_part(account, flow, |known| known.recall_attempts),
+            recall_attempts_completed: snapshot.recall_attempts_completed(account, flow),
             recall_interval_seconds: snapshot.fresh_part(account, flow, |known| known.recall_interval_seconds),
         }
     }
@@ -115,12 +118,18 @@ impl<'s> Overview<'s> {
                 in_trouble: flows.iter().filter(|flow| !flow.troubles.is_empty()).count(),
                 otherwise: flows.iter().filter(|flow| flow.rank() == OTHER_TROUBLE).count(),
                 untried: flows.iter().filter(|flow| !flow.record.tried()).count(),
-                troubles: AccountTrouble::of(
-                    state.blocked,
-                    state.paused,
-                    state.clock_skew_seconds,
-                    state.budget_ratio,
-                ),
+                troubles: AccountTrouble::of(AccountFacts {
+                    blocked: state.blocked,
+                    paused: state.paused,
+                    clock_skew_seconds: state.clock_skew_seconds,
+                    budget_ratio: state.budget_ratio,
+                    list_age: state.discovery.and_then(|discovery| {
+                        let read = discovery.last_success.or(discovery.since)?;
+                        let age = now.duration_since(read).unwrap_or_default();
+                        Some((age, state.stretched(discovery.interval)))
+                    }),
+                    over_limit: state.discovery.map_or(0, |discovery| discovery.over_limit),
+                }),
             });
         }
         overview
@@ -272,12 +281,7 @@ mod tests {
             terminal_poll_interval: Duration::from_secs(900),
             request_timeout: Duration::from_secs(10),
         };
-        let info = |key_id| FlowInfo {
-            key_id: KeyId::new(key_id).unwrap(),
-            name: None,
-            labels: Box::default(),
-            poll_interval: Duration::from_secs(60),
-        };
+        let info = |key_id| FlowInfo::configured(KeyId::new(key_id).unwrap(), Duration::from_secs(60));
         let account = |name: &str| AccountFlows::new(name.into(), [1, 2, 3].map(info));
         Store::new(policy, [account("b"), account("a")])
     }

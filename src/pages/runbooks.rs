@@ -29,6 +29,8 @@ runbooks![
     "LaafficApiErrors",
     "LaafficApiSlow",
     "LaafficClockSkew",
+    "LaafficDiscoveryFailing",
+    "LaafficDiscoveryIncomplete",
     "LaafficExporterAbsent",
     "LaafficExporterCrashLooping",
     "LaafficExporterDown",

@@ -46,6 +46,7 @@ pub async fn show(State(running): State<Running>, headers: HeaderMap) -> Respons
             account
                 .flat_map(|account| &account.flows)
                 .map(|flow| &*flow.info)
+                .filter(|flow| !flow.is_discovered())
                 .collect()
         })?;
         out.write_all(shown.as_bytes())?;

@@ -203,7 +203,7 @@ impl<'s> FlowView<'s> {
 
     /// The configured name, else the key.
     pub(super) fn name(&self) -> String {
-        match &self.flow.record.info.name {
+        match self.flow.record.info.name() {
             Some(name) if !name.is_empty() => name.to_string(),
             _ => self.key().to_string(),
         }

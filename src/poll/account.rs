@@ -3,6 +3,8 @@
 //! Whoever wants something of the account sends a [`Message`]. A fetch gets what it needs as plain values, and goes on within this task
 //! beside the others; what it saw comes back here, whatever has become of the one who asked for it.
 
+mod listing;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -18,17 +20,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::balance::{self, BalanceOutcome, BalanceTurns, fetch_balance};
 use super::condition::{BlockChange, Condition, Verdict};
+use super::discovery::Discovery;
 use super::event_log::EventLog;
 use super::fetch::{FetchOutcome, FetchRequest, Halted, Paging, fetch, fetch_in_turn};
 use super::handle::{Admission, AskedList, Message, ProbeFailure, ProbeRequest, Settings, Update};
 use super::limiter::{Limiter, Permit, Purpose};
-use super::list::{ListOutcome, ListRequest, Listing, read_list};
+use super::list::{Enough, ListOutcome, ListRequest, Listing, read_list};
 use super::paging::PagingMemory;
 use super::probes::{Asked, Probe, Probes};
 use super::progress::Progress;
 use super::requests::{Seen, Session};
 use super::schedule::{Due, Schedule};
 use crate::api::{Connection, Credentials, Error};
+use crate::config::NameRules;
 use crate::metrics::Activity;
 use crate::model::{AccountName, Endpoint, FailureReason, FlowReport, KeyId, Outcome};
 use crate::store::{Store, stretched};
@@ -53,6 +57,9 @@ pub(super) struct AccountTask {
     running: FuturesUnordered<BoxFuture<'static, Ended>>,
     probes: Probes,
     balance: BalanceTurns,
+    /// How flows are found, where they are.
+    discovery: Option<Discovery>,
+    terminal_poll_interval: Duration,
     events: EventLog,
     paging: PagingMemory,
 }
@@ -72,6 +79,8 @@ enum Ended {
     Poll(Polled, Option<FetchOutcome>),
     /// For somebody who waits; perhaps it was not sent, and why.
     Probe(Asked, Arc<Probe>, Option<Result<FetchOutcome, Halted>>),
+    /// The list, which was begun to be read at that moment.
+    Discovery(Instant, Option<ListOutcome>),
     /// The list, for somebody who waits.
     List(ListReply, Option<ListOutcome>),
     /// What the account has, asked for at that moment.
@@ -110,10 +119,13 @@ impl AccountTask {
             rate_limit,
             max_concurrent_requests,
             balance,
-            ..
+            discovery,
+            terminal_poll_interval,
         } = settings;
         let mut schedule = Schedule::new(now, rate_limit);
-        for flow in store.account(&name).iter().flat_map(|account| &account.flows) {
+        let account = store.account(&name);
+        let flows = account.iter().flat_map(|account| &account.flows);
+        for flow in flows.filter(|flow| !flow.info.is_discovered()) {
             schedule.add(flow.info.key_id, flow.info.poll_interval, now);
         }
         let condition = Condition::default();
@@ -140,9 +152,12 @@ impl AccountTask {
             running: none_running(),
             probes: Probes::default(),
             balance: BalanceTurns::default(),
+            discovery: None,
+            terminal_poll_interval,
             paging: PagingMemory::default(),
         };
         task.want_balance(balance, now);
+        task.want_discovery(discovery, false, now);
         task.publish(now);
         task
     }
@@ -159,6 +174,7 @@ impl AccountTask {
             self.events.catch_up();
             let skipped = self.skip_due(now);
             self.look_at_balance(now);
+            self.look_at_list(now);
             self.publish(now);
             let next = self.next_request(now);
             match next.filter(|next| *next <= now) {
@@ -194,9 +210,10 @@ impl AccountTask {
         }
     }
 
-    /// When the next poll may go out: that of the flow that is due first, or the next try of a blocked account.
+    /// When the next poll may go out: that of the flow that is due first, or the next try of a blocked account, unless that is its list.
     fn next_request(&self, now: Instant) -> Option<Instant> {
         let next = match self.condition.next_try() {
+            Some(_) if self.discovery.is_some() => return None,
             None => self.schedule.next_due()?,
             Some(next_try) => (!self.schedule.is_empty()).then_some(next_try)?,
         };
@@ -212,7 +229,8 @@ impl AccountTask {
         let look = self.credentials.next_look();
         let line = self.events.next_line();
         let balance = self.next_balance(now);
-        [request, skip, look, line, balance, self.balance.stale()]
+        let list = self.next_list(now);
+        [request, skip, look, line, balance, self.balance.stale(), list]
             .into_iter()
             .flatten()
             .min()
@@ -224,6 +242,7 @@ impl AccountTask {
             return false;
         }
         if let Some(key_id) = self.schedule.park()
+            && !self.is_told_by_list(key_id)
             && let Some(change) = self.store.skipped(&self.name, key_id, self.clock.now())
         {
             self.events.failed(&change, BLOCKED, None, true);
@@ -239,15 +258,20 @@ impl AccountTask {
             .limiter
             .set(settings.rate_limit, settings.max_concurrent_requests);
         let terminal = settings.terminal_poll_interval;
+        self.terminal_poll_interval = terminal;
+        self.want_balance(settings.balance, now);
+        let delisted = gone.iter().any(|flow| !flow.info.is_discovered());
+        self.want_discovery(settings.discovery, delisted, now);
         let account = self.store.account(&self.name);
         let flows = account.iter().flat_map(|account| &account.flows);
-        let wanted = flows.map(|flow| (flow.info.key_id, flow.base_interval(terminal)));
-        self.schedule.replace(wanted, settings.rate_limit, now);
+        let configured = flows.filter(|flow| !flow.info.is_discovered());
+        let configured = configured.map(|flow| (flow.info.key_id, flow.base_interval(terminal)));
+        let found = self.discovery.iter().flat_map(Discovery::scheduled);
+        self.schedule.replace(configured.chain(found), settings.rate_limit, now);
+        drop(account);
         for flow in gone {
-            self.paging.forget(flow.info.key_id);
-            self.events.forget(&flow);
+            self.forget(&flow);
         }
-        self.want_balance(settings.balance, now);
         let unchanged =
             self.connection == settings.connection && self.credentials.current() == settings.credentials.current();
         self.credentials = settings.credentials;
@@ -280,7 +304,7 @@ impl AccountTask {
         });
         if was_blocked {
             self.events.unblocked();
-            self.schedule.wake_all(now);
+            self.wake_all(now);
         }
     }
 
@@ -336,7 +360,7 @@ impl AccountTask {
         }
         let mut session = Arc::clone(&self.session);
         if let Some(next_try) = self.condition.next_try() {
-            if next_try > now || !self.schedule.is_empty() {
+            if next_try > now || !self.schedule.is_empty() || self.discovery.is_some() {
                 return Admission::Refused(BLOCKED.into());
             }
             self.condition.tries(now);
@@ -382,7 +406,8 @@ impl AccountTask {
         self.session.activity.calls(Endpoint::QueryPage);
         let request = ListRequest {
             query,
-            most_flows,
+            rules: NameRules::default(),
+            enough: Enough::Flows(most_flows),
             purpose: Purpose::Probe,
             patience,
             clock_offset: self.condition.clock_offset(),
@@ -399,11 +424,21 @@ impl AccountTask {
         self.balance.want(wanted, now);
         if wanted {
             self.session.activity.calls(Endpoint::GetBalance);
-            self.schedule.leave_room(1.0 / balance::INTERVAL.as_secs_f64());
         } else {
-            self.schedule.leave_room(0.0);
             self.forget_balance();
         }
+        self.leave_room();
+    }
+
+    /// Takes into account what goes out beside the polls of flows.
+    fn leave_room(&mut self) {
+        let balance = if self.balance.wanted() {
+            1.0 / balance::INTERVAL.as_secs_f64()
+        } else {
+            0.0
+        };
+        let list = self.discovery.as_ref().map_or(0.0, Discovery::demand);
+        self.schedule.leave_room(balance + list);
     }
 
     /// When the balance may be asked for: not while nothing else is.
@@ -457,6 +492,7 @@ impl AccountTask {
                 self.failed(polled.key_id, BUG, None);
                 self.plan(polled, None, 1, now);
             }
+            Ended::Discovery(began, outcome) => self.list_ended(began, outcome, now),
             Ended::List(reply, Some(outcome)) => {
                 self.learn(outcome.seen, Verdict::of(&outcome.result), now);
                 let _ = reply.send(outcome.result.map_err(|error| ProbeFailure::from(&error)));
@@ -504,21 +540,29 @@ impl AccountTask {
         let mut interval = None;
         match &outcome.result {
             Ok(report) => {
-                if let Some(change) = self.store.succeeded(&self.name, key_id, *report, self.clock.now()) {
+                let complete = self.with_nodes(key_id, *report);
+                if let Some(change) = self.store.succeeded(&self.name, key_id, complete, self.clock.now()) {
                     interval = Some(change.base_interval);
                     self.events.succeeded(&change, report, self.condition.blocked());
                     self.note(key_id, report, &outcome.paging, now);
                 }
             }
             Err(error) => {
-                self.failed(key_id, error.reason(), Some(error));
+                if self.is_told_by_list(key_id) {
+                    self.events.look_failed(key_id, error);
+                } else {
+                    self.failed(key_id, error.reason(), Some(error));
+                }
                 if outcome.seen.pause.is_some() {
                     // It is asked for again when the vendor wants to be asked again.
                     return self.schedule.put_back(due);
                 }
             }
         }
-        self.plan(polled, interval, outcome.requests, now);
+        let looked = outcome.result.as_ref().map_err(Error::reason);
+        if !self.look_ended(polled, looked, outcome.requests, now) {
+            self.plan(polled, interval, outcome.requests, now);
+        }
     }
 
     /// Draws from what requests saw, and from the verdict on their end, what concerns the account as a whole.
@@ -543,8 +587,16 @@ impl AccountTask {
             Some(BlockChange::Ended(after)) => {
                 self.session = Arc::new(self.session.going_on());
                 self.events.resumed(after);
-                self.schedule.wake_all(now);
+                self.wake_all(now);
             }
+        }
+    }
+
+    /// Everything is due that was not asked for in a blocked account.
+    fn wake_all(&mut self, now: Instant) {
+        self.schedule.wake_all(now);
+        if let Some(discovery) = self.discovery.as_mut().filter(|discovery| discovery.next().is_some()) {
+            discovery.again(now);
         }
     }
 

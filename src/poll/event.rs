@@ -5,6 +5,7 @@ use std::sync::Arc;
 use exporter_toolkit::logging::Throttled;
 
 use crate::api::ClockOffset;
+use crate::config::TimeZone;
 use crate::model::{FailureReason, FlowInfo, KeyId, Status};
 
 /// One kind a variant: each has one line a minute at most.
@@ -76,6 +77,31 @@ pub(super) enum Event {
     Unreadable { key_id: KeyId, fields: String },
     /// The vendor asks to be left alone for so many seconds.
     Paused(u64),
+    /// The list has flows that were not watched before, or some have left.
+    Listed {
+        new: usize,
+        left: usize,
+        /// How many are watched now.
+        tracked: usize,
+    },
+    /// There are more flows than are watched.
+    OverLimit {
+        /// So many are left out.
+        over: usize,
+        tracked: usize,
+    },
+    /// The list cannot be read.
+    ListFails { reason: FailureReason, detail: String },
+    /// It can again.
+    ListRecovers { lasted_seconds: u64 },
+    /// A flow that the list tells of cannot be looked at.
+    LookFails {
+        key_id: KeyId,
+        reason: FailureReason,
+        detail: String,
+    },
+    /// The zone of the list's times was worked out.
+    Zone(TimeZone),
 }
 
 /// Writes the line.
@@ -84,31 +110,31 @@ pub(super) fn write(account: &str, line: &Throttled<Event>) {
     match &line.event {
         Event::FirstAnswer(key_id) => tracing::info!(account, %key_id, more, "first answer from the vendor"),
         Event::Exception { flow, from } => {
-            let (name, from) = (flow.name.as_deref(), Shown(*from));
+            let (name, from) = (flow.name(), Shown(*from));
             tracing::warn!(account, key_id = %flow.key_id, name, %from, more, "flow entered an execution exception");
         }
         Event::Changed { flow, from, to } => {
-            let (name, from, to) = (flow.name.as_deref(), Shown(*from), Shown(*to));
+            let (name, from, to) = (flow.name(), Shown(*from), Shown(*to));
             tracing::info!(account, key_id = %flow.key_id, name, %from, %to, more, "flow changed its status");
         }
         Event::FirstSeen { flow, status } => {
-            let (name, status) = (flow.name.as_deref(), Shown(*status));
+            let (name, status) = (flow.name(), Shown(*status));
             tracing::debug!(account, key_id = %flow.key_id, name, %status, more, "flow first seen");
         }
         Event::FirstSeenInTrouble { flow, status } => {
-            let (name, status) = (flow.name.as_deref(), Shown(*status));
+            let (name, status) = (flow.name(), Shown(*status));
             tracing::warn!(account, key_id = %flow.key_id, name, %status, more, "flow first seen, and its status wants a look");
         }
         Event::FlowFails { flow, reason, detail } => {
-            let (name, reason) = (flow.name.as_deref(), reason.label());
+            let (name, reason) = (flow.name(), reason.label());
             tracing::warn!(account, key_id = %flow.key_id, name, reason, detail, more, "flow cannot be fetched");
         }
         Event::FlowRecovers { flow, reason } => {
-            let (name, reason) = (flow.name.as_deref(), reason.label());
+            let (name, reason) = (flow.name(), reason.label());
             tracing::info!(account, key_id = %flow.key_id, name, reason, more, "flow is not refused for this reason any more");
         }
         Event::PollsFail { first, reason, detail } => {
-            let (name, reason) = (first.name.as_deref(), reason.label());
+            let (name, reason) = (first.name(), reason.label());
             tracing::warn!(account, first_key_id = %first.key_id, name, reason, detail, more, "polls fail");
         }
         Event::PollsRecover {
@@ -202,6 +228,51 @@ pub(super) fn write(account: &str, line: &Throttled<Event>) {
             seconds,
             more,
             "the vendor asks to be left alone for a while (Retry-After): polling pauses"
+        ),
+        Event::Listed { new, left, tracked } => {
+            tracing::info!(
+                account,
+                new,
+                left,
+                tracked,
+                more,
+                "the vendor's list has changed the flows that are watched"
+            );
+        }
+        Event::OverLimit { over, tracked } => tracing::warn!(
+            account,
+            over,
+            tracked,
+            more,
+            "the vendor's list has more flows than are watched: raise discovery.max_flows, shorten lookback or keep_terminal, or drop flows by rules"
+        ),
+        Event::ListFails { reason, detail } => {
+            let reason = reason.label();
+            tracing::warn!(
+                account,
+                reason,
+                detail,
+                more,
+                "the vendor's list of flows cannot be read"
+            );
+        }
+        Event::ListRecovers { lasted_seconds } => {
+            tracing::info!(
+                account,
+                lasted_seconds,
+                more,
+                "the vendor's list of flows can be read again"
+            );
+        }
+        Event::LookFails { key_id, reason, detail } => {
+            let reason = reason.label();
+            tracing::warn!(account, %key_id, reason, detail, more, "the rounds of a flow cannot be looked at; its status comes from the list");
+        }
+        Event::Zone(zone) => tracing::info!(
+            account,
+            time_zone = %zone,
+            more,
+            "the times in the vendor's list are at least so far ahead of UTC, to judge by its newest flow; discovery.time_zone says it for certain"
         ),
     }
 }

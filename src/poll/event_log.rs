@@ -13,8 +13,10 @@ use tokio::time::Instant;
 
 use super::event::{Event, write};
 use crate::api::{ClockOffset, Error};
+use crate::config::TimeZone;
 use crate::model::{
-    AccountName, ApiCode, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, ResponseField, Status, UnreadableFields,
+    AccountName, ApiCode, Discovery, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, ResponseField, Status,
+    UnreadableFields,
 };
 use crate::store::{Change, FlowRecord};
 
@@ -26,6 +28,10 @@ pub(super) struct EventLog {
     failing: HashMap<&'static str, Failing>,
     /// What of a flow's answers could not be read, where something could not.
     unreadable: HashMap<KeyId, UnreadableFields>,
+    /// Why the list cannot be read, and since when.
+    list_failing: Option<(&'static str, Instant)>,
+    /// Whether the last list had more flows than are watched.
+    over_limit: bool,
     lines: Throttle<Event>,
 }
 
@@ -43,6 +49,8 @@ impl EventLog {
             answered: false,
             failing: HashMap::new(),
             unreadable: HashMap::new(),
+            list_failing: None,
+            over_limit: false,
             lines: Throttle::default(),
         }
     }
@@ -230,6 +238,47 @@ impl EventLog {
         self.tell(Event::Unreadable { key_id, fields });
     }
 
+    /// The list was read: so many flows are new, and so many have left.
+    pub(super) fn listed(&mut self, state: &Discovery, new: usize, left: usize) {
+        if let Some((_, since)) = self.list_failing.take() {
+            let lasted_seconds = since.elapsed().as_secs();
+            self.tell(Event::ListRecovers { lasted_seconds });
+        }
+        let tracked = state.tracked;
+        if new + left > 0 {
+            self.tell(Event::Listed { new, left, tracked });
+        }
+        let over = state.over_limit;
+        if over > 0 && !self.over_limit {
+            self.tell(Event::OverLimit { over, tracked });
+        }
+        self.over_limit = over > 0;
+    }
+
+    /// The list could not be read; in a `blocked` account that has been told.
+    pub(super) fn list_failed(&mut self, reason: FailureReason, error: &Error, blocked: bool) {
+        let since = self.list_failing.map_or_else(Instant::now, |(_, since)| since);
+        let before = self.list_failing.replace((reason.label(), since));
+        if !blocked && before.is_none_or(|(before, _)| before != reason.label()) {
+            let detail = error.to_string();
+            self.tell(Event::ListFails { reason, detail });
+        }
+    }
+
+    /// A flow could not be looked at whose state the list tells.
+    pub(super) fn look_failed(&mut self, key_id: KeyId, error: &Error) {
+        self.tell(Event::LookFails {
+            key_id,
+            reason: error.reason(),
+            detail: error.to_string(),
+        });
+    }
+
+    /// The zone of the list's times was worked out.
+    pub(super) fn zone(&mut self, zone: TimeZone) {
+        self.tell(Event::Zone(zone));
+    }
+
     /// The vendor asks to be left alone for so long.
     pub(super) fn paused(&mut self, pause: Duration) {
         self.tell(Event::Paused(pause.as_secs()));
@@ -268,12 +317,7 @@ mod tests {
     }
 
     fn change(key_id: u64, previous_status: Option<Status>, previous_failure: Option<FailureReason>) -> Change {
-        let flow = FlowInfo {
-            key_id: KeyId::new(key_id).unwrap(),
-            name: None,
-            labels: Box::default(),
-            poll_interval: Duration::from_secs(60),
-        };
+        let flow = FlowInfo::configured(KeyId::new(key_id).unwrap(), Duration::from_secs(60));
         Change {
             flow: Arc::new(flow),
             previous_status,
@@ -320,6 +364,15 @@ mod tests {
         fields.add(ResponseField::RecallNum);
         log.unreadable(key, fields);
         log.paused(Duration::from_secs(key_id));
+        log.list_failed(timeout, &Error::Timeout, false);
+        let state = |over_limit| Discovery {
+            over_limit,
+            ..Discovery::default()
+        };
+        log.listed(&state(key_id as usize), 1, 2);
+        log.listed(&state(0), 0, 0);
+        log.look_failed(key, &Error::Timeout);
+        log.zone(TimeZone::default());
     }
 
     #[tokio::test(start_paused = true)]
@@ -343,6 +396,6 @@ mod tests {
             let expected = if kind.1.contains("first answer") { 1 } else { POLLS };
             assert_eq!(*count, expected, "{kind:?}");
         }
-        assert_eq!(events.len(), 2 * 20, "{:?}", events.keys());
+        assert_eq!(events.len(), 2 * 26, "{:?}", events.keys());
     }
 }

@@ -13,6 +13,7 @@ use super::condition::Pause;
 use super::list::Listing;
 use super::probes::{Asked, Share};
 use crate::api::{Client, Connection, Credentials, Error, ListQuery};
+use crate::config::Discovery;
 use crate::model::{AccountName, FailureReason, FlowReport};
 use crate::store::FlowRecord;
 
@@ -29,6 +30,8 @@ pub(super) struct Settings {
     pub(super) terminal_poll_interval: Duration,
     /// Whether its balance is asked for.
     pub(super) balance: bool,
+    /// How flows are found in its list, where they are.
+    pub(super) discovery: Option<Discovery>,
 }
 
 impl Settings {

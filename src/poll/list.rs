@@ -3,7 +3,7 @@
 //! The list may change while it is read: a flow that is born moves all others on, so that one stands on two pages; one that goes leaves
 //! another out. Each key is taken once, and that a flow was not there once means nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,20 +13,35 @@ use super::limiter::Purpose;
 use super::progress::Progress;
 use super::requests::{Call, Requests, Seen, Session, Turn};
 use crate::api::{CallOptions, Client, ClockOffset, Error, Exchange, LIST_PAGE_SIZE, ListPage, ListQuery, ListedFlow};
-use crate::model::{Endpoint, KeyId, UnreadableFields};
+use crate::config::NameRules;
+use crate::model::{Endpoint, KeyId, Status, UnreadableFields};
+
+/// However many flows the rules leave out, so many further pages are read for the sake of others.
+const MOST_PAGES_DROPPED: u32 = 100;
 
 /// What is to be read.
 #[derive(Debug, Clone)]
 pub(super) struct ListRequest {
     pub(super) query: Arc<ListQuery>,
-    /// No further page is asked for once there are so many flows.
-    pub(super) most_flows: usize,
+    /// Which flows are left out.
+    pub(super) rules: NameRules,
+    /// When no further page is asked for.
+    pub(super) enough: Enough,
     /// On whose behalf.
     pub(super) purpose: Purpose,
     /// How long a single page may take, its retries included.
     pub(super) patience: Duration,
     /// What to add to our clock for signing.
     pub(super) clock_offset: ClockOffset,
+}
+
+/// How many flows are enough.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Enough {
+    /// So many.
+    Flows(usize),
+    /// So many that are not over, or twice as many in all.
+    GoingOn(usize),
 }
 
 /// What a reading of the list brought.
@@ -47,6 +62,8 @@ pub struct Listing {
     pub total: Option<i64>,
     /// Whether it was read to its end, and not only as far as was wanted.
     pub whole: bool,
+    /// The flows that the rules have left out.
+    pub dropped: HashSet<KeyId>,
     /// How many requests it took where all went well.
     pub pages: u32,
 }
@@ -55,18 +72,19 @@ pub struct Listing {
 pub(super) async fn read_list(session: &Session, request: &ListRequest) -> ListOutcome {
     let progress = Progress::new(Instant::now() + request.patience);
     let mut sent = Requests::new(session, request.purpose, &progress, request.clock_offset);
-    let mut reading = Reading::default();
+    let mut reading = Reading::new(request.rules.clone());
     let result = loop {
         let call = QueryPage {
             query: &request.query,
             page: reading.next,
         };
         progress.extend(Instant::now() + request.patience);
+        sent.renew_retries();
         match sent.answer(&call, Turn::Further).await {
             Err(error) => break Err(error),
             Ok(page) => reading.add(page),
         }
-        if reading.listing.whole || reading.has_enough(request.most_flows) {
+        if reading.listing.whole || reading.has_enough(request.enough) {
             break Ok(reading.listing);
         }
     };
@@ -80,33 +98,39 @@ pub(super) async fn read_list(session: &Session, request: &ListRequest) -> ListO
 #[derive(Debug)]
 struct Reading {
     listing: Listing,
+    rules: NameRules,
     /// Where each flow stands in it.
     places: HashMap<KeyId, usize>,
+    /// How many of the flows are not over.
+    going_on: usize,
     /// The page to ask for.
     next: u32,
     /// How many records there were so far, those that were there twice included.
     records: usize,
+    /// How many of them were left out.
+    records_dropped: usize,
     /// How many records a full page has.
     page_size: usize,
 }
 
-impl Default for Reading {
-    fn default() -> Self {
+impl Reading {
+    fn new(rules: NameRules) -> Self {
         Self {
             listing: Listing::default(),
+            rules,
             places: HashMap::new(),
+            going_on: 0,
             next: 1,
             records: 0,
+            records_dropped: 0,
             page_size: LIST_PAGE_SIZE as usize,
         }
     }
-}
 
-impl Reading {
     /// Takes the page in that was asked for.
     fn add(&mut self, page: ListPage) {
         let number = self.next;
-        let before = self.listing.flows.len();
+        let before = self.different();
         self.listing.pages += 1;
         self.next += 1;
         self.records += page.records;
@@ -118,21 +142,33 @@ impl Reading {
         }
         let is_end = self.is_end(&page, number);
         for flow in page.flows.unwrap_or_default() {
-            match self
-                .places
-                .get(&flow.key_id)
-                .and_then(|place| self.listing.flows.get_mut(*place))
-            {
-                // It has moved on, and this is the newer of the two.
-                Some(before) => *before = flow,
-                None => {
-                    self.places.insert(flow.key_id, self.listing.flows.len());
-                    self.listing.flows.push(flow);
-                }
-            }
+            self.take(flow);
         }
         // A page without anything new is what a server gives that takes no notice of the page's number.
-        self.listing.whole = is_end || self.listing.flows.len() == before;
+        self.listing.whole = is_end || self.different() == before;
+    }
+
+    /// How many flows there were so far.
+    fn different(&self) -> usize {
+        self.places.len() + self.listing.dropped.len()
+    }
+
+    fn take(&mut self, flow: ListedFlow) {
+        if self.rules.drops(flow.name.as_deref().unwrap_or_default()) {
+            self.records_dropped += 1;
+            self.listing.dropped.insert(flow.key_id);
+            return;
+        }
+        let place = self.places.get(&flow.key_id);
+        match place.and_then(|place| self.listing.flows.get_mut(*place)) {
+            // It has moved on, and this is the newer of the two.
+            Some(before) => *before = flow,
+            None => {
+                self.going_on += usize::from(!flow.status.is_some_and(Status::is_terminal));
+                self.places.insert(flow.key_id, self.listing.flows.len());
+                self.listing.flows.push(flow);
+            }
+        }
     }
 
     /// Whether this page is the last. What the vendor says of how much there is may be wrong, so it is believed only where the page itself
@@ -150,8 +186,17 @@ impl Reading {
     }
 
     /// Whether there are as many flows as are wanted, or so many pages have been read that there should be.
-    fn has_enough(&self, most_flows: usize) -> bool {
-        self.listing.flows.len() >= most_flows || self.records >= most_flows.saturating_mul(2)
+    fn has_enough(&self, enough: Enough) -> bool {
+        let (flows, most_flows) = match enough {
+            Enough::Flows(most) => (self.listing.flows.len(), most),
+            Enough::GoingOn(most) => (self.going_on, most),
+        };
+        let records = self.records - self.records_dropped;
+        let pages_dropped = u32::try_from(self.records_dropped / self.page_size).unwrap_or(u32::MAX);
+        flows >= most_flows
+            || records >= most_flows.saturating_mul(2)
+            || pages_dropped
+                >= MOST_PAGES_DROPPED.saturating_add(u32::try_from(most_flows / self.page_size).unwrap_or(u32::MAX))
     }
 }
 
@@ -237,7 +282,7 @@ mod tests {
         }
 
         fn read(self) -> Listing {
-            let mut reading = Reading::default();
+            let mut reading = Reading::new(NameRules::default());
             while !reading.listing.whole {
                 reading.add(self.page(reading.next));
             }
@@ -301,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_flow_that_moves_to_the_next_page_is_taken_once_and_as_it_was_last() {
-        let mut reading = Reading::default();
+        let mut reading = Reading::new(NameRules::default());
         let mut moved = page(1..=100);
         moved.total = Some(150);
         reading.add(moved);
@@ -316,12 +361,12 @@ mod tests {
 
     #[test]
     fn a_list_without_end_ends_where_there_is_enough() {
-        let mut reading = Reading::default();
+        let mut reading = Reading::new(NameRules::default());
         let endless = Server {
             flows: 200_000,
             ..PROPER
         };
-        while !reading.has_enough(2_000) {
+        while !reading.has_enough(Enough::Flows(2_000)) {
             reading.add(endless.page(reading.next));
         }
         assert_eq!((reading.listing.flows.len(), reading.listing.pages), (2_000, 20));
@@ -329,8 +374,8 @@ mod tests {
         assert_eq!(reading.listing.total, Some(200_000));
 
         // The same flow on every page, and a new one to keep it going.
-        let mut reading = Reading::default();
-        while !reading.has_enough(2_000) {
+        let mut reading = Reading::new(NameRules::default());
+        while !reading.has_enough(Enough::Flows(2_000)) {
             let number = u64::from(reading.next);
             reading.add(page((1..=99).chain([number + 1_000])));
         }

@@ -6,6 +6,7 @@
 mod account;
 mod balance;
 mod condition;
+mod discovery;
 mod error;
 mod event;
 mod event_log;
@@ -39,7 +40,7 @@ pub use self::probe::{ProbeError, Probed, Prober};
 use crate::config::Config;
 use crate::metrics::Activity;
 use crate::model::AccountName;
-use crate::store::Store;
+use crate::store::{Store, TrackedAccount};
 use exporter_toolkit::clock::SharedClock;
 
 /// The polling of all accounts: starts it, watches over it, and hands new configurations to it.
@@ -198,7 +199,12 @@ impl Poller {
             .into_iter()
             .map(|(settings, infos)| {
                 let name = settings.account.clone();
-                (settings, (name, infos))
+                let flows = TrackedAccount {
+                    name,
+                    flows: infos,
+                    discovers: settings.discovery.is_some(),
+                };
+                (settings, flows)
             })
             .unzip();
         let mut gone = HashMap::<_, Vec<_>>::new();

@@ -161,6 +161,7 @@ impl Gathered {
             recall_type: self.first.recall_type,
             recall_attempts: self.first.recall_attempts,
             recall_interval_seconds: self.first.recall_interval_seconds,
+            recall_attempts_completed: None,
             nodes: self.any.then(nodes),
             unreadable: self.unreadable,
         }

@@ -80,6 +80,7 @@ fn settings(
         max_concurrent_requests: account.settings.most_concurrent(),
         terminal_poll_interval: config.global.terminal_poll_interval.get(),
         balance: account.settings.balance,
+        discovery: account.discovery.clone(),
     })
 }
 

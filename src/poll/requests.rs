@@ -18,7 +18,7 @@ use crate::api::{CallOptions, Client, ClockOffset, CredentialPair, Error, Exchan
 use crate::metrics::AccountActivity;
 use crate::model::{ApiCode, Endpoint, Outcome, UnreadableFields};
 
-/// Retries that all requests for one thing may take together.
+/// Retries that all requests for one thing may take together, be it a flow or a page of a list.
 const MAX_RETRIES: usize = 2;
 
 /// With less than this left a request is not sent: it might be given up before it has left the process, and would be counted all the same.
@@ -132,16 +132,17 @@ impl<'s> Requests<'s> {
             session,
             purpose,
             progress,
-            retries: ExponentialBuilder::default()
-                .with_min_delay(FIRST_BACKOFF)
-                .with_factor(2.0)
-                .with_max_times(MAX_RETRIES)
-                .build(),
+            retries: retries(),
             told_offset: clock_offset,
             clock_offset,
             clock_skew_seconds: None,
             pause: None,
         }
+    }
+
+    /// As many retries as at first, for the next of many answers.
+    pub(super) fn renew_retries(&mut self) {
+        self.retries = retries();
     }
 
     /// What they have seen.
@@ -241,6 +242,15 @@ impl<'s> Requests<'s> {
         exchange.result = exchange.result.and_then(|answer| call.accept(answer));
         Ok(exchange)
     }
+}
+
+/// The waits before each retry, at most.
+fn retries() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_BACKOFF)
+        .with_factor(2.0)
+        .with_max_times(MAX_RETRIES)
+        .build()
 }
 
 /// Leave to send one request, unless that would be too late for everybody who waits.

@@ -54,6 +54,8 @@ pub(super) struct Schedule {
     /// Places that a reload has emptied.
     free: Vec<u32>,
     queue: BinaryHeap<Reverse<Due>>,
+    /// Flows that go before all others.
+    ahead: VecDeque<Due>,
     /// Flows that have been due for longer than those in the queue, oldest first, but wait for [`Self::wake_all`].
     parked: VecDeque<Due>,
     /// Requests per second that go out beside those for flows.
@@ -71,6 +73,7 @@ impl Schedule {
             flows: Vec::new(),
             free: Vec::new(),
             queue: BinaryHeap::new(),
+            ahead: VecDeque::new(),
             parked: VecDeque::new(),
             besides: 0.0,
             demand: BTreeMap::new(),
@@ -83,7 +86,48 @@ impl Schedule {
     }
 
     /// Adds a flow that is due at once.
-    pub(super) fn add(&mut self, key_id: KeyId, interval: Duration, now: Instant) {
+    pub(super) fn add(&mut self, key_id: KeyId, interval: Duration, now: Instant) -> Option<Slot> {
+        let slot = self.place(key_id, interval)?;
+        self.queue.push(Reverse(Due { at: now, slot }));
+        Some(slot)
+    }
+
+    /// Adds a flow that is due at once, before all that have been due longer.
+    pub(super) fn add_ahead(&mut self, key_id: KeyId, interval: Duration, now: Instant) -> Option<Slot> {
+        let slot = self.place(key_id, interval)?;
+        self.ahead.push_back(Due { at: now, slot });
+        Some(slot)
+    }
+
+    /// Takes a flow out. A poll of it that is under way comes back to nothing.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        let Some(interval) = self.planned(slot).map(|flow| flow.interval) else {
+            return;
+        };
+        self.set_demand(slot.index as usize, interval, 0);
+        self.free.push(slot.index);
+        self.let_go();
+    }
+
+    /// Takes the turns of flows out that have gone, where they would be next.
+    fn let_go(&mut self) {
+        while self
+            .queue
+            .peek()
+            .is_some_and(|Reverse(due)| self.planned(due.slot).is_none())
+        {
+            self.queue.pop();
+        }
+        while self.ahead.front().is_some_and(|due| self.planned(due.slot).is_none()) {
+            self.ahead.pop_front();
+        }
+        while self.parked.front().is_some_and(|due| self.planned(due.slot).is_none()) {
+            self.parked.pop_front();
+        }
+    }
+
+    /// A place for a flow.
+    fn place(&mut self, key_id: KeyId, interval: Duration) -> Option<Slot> {
         let planned = |generation| Planned {
             key_id,
             interval,
@@ -92,9 +136,7 @@ impl Schedule {
         };
         let slot = match self.free.pop() {
             Some(index) => {
-                let Some(place) = self.flows.get_mut(index as usize) else {
-                    return;
-                };
+                let place = self.flows.get_mut(index as usize)?;
                 *place = planned(place.generation);
                 Slot {
                     index,
@@ -102,15 +144,14 @@ impl Schedule {
                 }
             }
             None => {
-                let Ok(index) = u32::try_from(self.flows.len()) else {
-                    return; // Four thousand million flows in one account: no configuration file holds them.
-                };
+                // Four thousand million flows in one account: no configuration file holds them.
+                let index = u32::try_from(self.flows.len()).ok()?;
                 self.flows.push(planned(0));
                 Slot { index, generation: 0 }
             }
         };
         *self.demand.entry(interval).or_default() += 1;
-        self.queue.push(Reverse(Due { at: now, slot }));
+        Some(slot)
     }
 
     /// Takes over a new configuration: `wanted` are all flows with the intervals that they ask for from now on. Flows that stay keep
@@ -148,6 +189,7 @@ impl Schedule {
             }))
         });
         self.queue = stays.collect();
+        self.let_go();
         for (key_id, interval) in wanted {
             // A key that is wanted twice is taken once.
             if new.remove(&key_id).is_some() {
@@ -186,7 +228,8 @@ impl Schedule {
 
     /// When the next flow is due that is not parked.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.queue.peek().map(|Reverse(due)| due.at)
+        let ahead = self.ahead.front().map(|due| due.at);
+        ahead.or_else(|| self.queue.peek().map(|Reverse(due)| due.at))
     }
 
     /// When a flow that is due at `due` has waited for a third of the shortest interval in force, so that no probe may go before it any more.
@@ -197,17 +240,23 @@ impl Schedule {
 
     /// Sets the flow of [`Self::next_due`] aside; it comes back by [`Self::take`], or with all others.
     pub(super) fn park(&mut self) -> Option<KeyId> {
-        let Reverse(due) = self.queue.pop()?;
+        let due = match self.ahead.pop_front() {
+            Some(due) => due,
+            None => self.queue.pop()?.0,
+        };
         let key_id = self.planned(due.slot)?.key_id;
         self.parked.push_back(due);
+        self.let_go();
         Some(key_id)
     }
 
     /// Makes every flow due now, the parked ones first.
     pub(super) fn wake_all(&mut self, now: Instant) {
+        let ahead = std::mem::take(&mut self.ahead);
         let parked = std::mem::take(&mut self.parked);
         let queue = std::mem::take(&mut self.queue);
-        for mut due in parked.into_iter().chain(queue.into_iter().map(|Reverse(due)| due)) {
+        let first = ahead.into_iter().chain(parked);
+        for mut due in first.chain(queue.into_iter().map(|Reverse(due)| due)) {
             due.at = due.at.min(now);
             self.put_back(due);
         }
@@ -215,11 +264,13 @@ impl Schedule {
 
     /// Takes the flow out that has been due longest, or will be due first; it comes back by [`Self::again`] or [`Self::put_back`].
     pub(super) fn take(&mut self) -> Option<(Due, KeyId)> {
-        let due = match self.parked.pop_front() {
+        let due = match self.ahead.pop_front().or_else(|| self.parked.pop_front()) {
             Some(due) => due,
             None => self.queue.pop()?.0,
         };
-        Some((due, self.planned(due.slot)?.key_id))
+        let key_id = self.planned(due.slot)?.key_id;
+        self.let_go();
+        Some((due, key_id))
     }
 
     /// The interval that a flow asks for, as far as it is known here.
@@ -237,7 +288,7 @@ impl Schedule {
 
     /// Whether no flow waits for its poll, parked or not.
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.parked.is_empty()
+        self.queue.is_empty() && self.parked.is_empty() && self.ahead.is_empty()
     }
 
     /// Plans the next poll of a flow whose last one was due at `due`, began at `began` and has ended, with the interval that it asks for and

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::record::FlowRecord;
-use crate::model::{AccountName, Balance, CountByStatus, FailureReason, FlowInfo, KeyId};
+use crate::model::{AccountName, Balance, CountByStatus, Discovery, FailureReason, FlowInfo, KeyId};
 
 /// How often an account is tried that the vendor refuses: soon enough to see the repair, too seldom to be a nuisance.
 pub const BLOCKED_TRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The last poll that failed for a reason of its own, of any flow of an account.
+/// The last request that failed for a reason of its own, of any flow of an account or for its list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastError {
     /// Why; never [`FailureReason::Blocked`], which would hide what the account is blocked for.
     pub reason: FailureReason,
     /// The same in the system's or the protocol's words.
     pub detail: Option<Arc<str>>,
-    /// Of which flow.
-    pub key_id: KeyId,
+    /// Of which flow; `None` for the list.
+    pub key_id: Option<KeyId>,
     /// When, by the calendar.
     pub at: SystemTime,
 }
@@ -37,6 +37,8 @@ pub struct AccountState {
     pub last_error: Option<LastError>,
     /// What the account has, where that is asked for and was answered of late.
     pub balance: Option<Balance>,
+    /// How finding flows in the vendor's list goes, where it is read.
+    pub discovery: Option<Discovery>,
     /// How often flows of the account were seen to enter each status, those that are not tracked any more included.
     pub transitions: CountByStatus,
 }
@@ -49,6 +51,7 @@ impl AccountState {
         clock_skew_seconds: None,
         last_error: None,
         balance: None,
+        discovery: None,
         transitions: CountByStatus::NONE,
     };
 
@@ -97,11 +100,23 @@ impl AccountFlows {
         }
     }
 
-    /// Takes over what was known before a reload, of the account and of each flow that stays.
-    pub(super) fn inherit(&mut self, before: &Self) {
+    /// Takes over what was known before a reload, of the account and of each flow that stays. Flows that were found stay where further ones
+    /// are looked for.
+    pub(super) fn inherit(&mut self, before: &Self, discovers: bool) {
         self.state = before.state.clone();
+        if discovers {
+            let found = before.flows.iter().filter(|flow| flow.info.is_discovered());
+            let found: Vec<_> = found
+                .filter(|flow| self.flow(flow.info.key_id).is_none())
+                .cloned()
+                .collect();
+            self.flows.extend(found);
+            self.flows.sort_unstable_by_key(|flow| flow.info.key_id);
+        }
         for flow in &mut self.flows {
-            if let Some(known) = before.flow(flow.info.key_id) {
+            if let Some(known) = before.flow(flow.info.key_id)
+                && !Arc::ptr_eq(known, flow)
+            {
                 // What did not change is taken anew as well: of the old configuration nothing stays, so that all its memory comes back, and
                 // not only what lies between that of unchanged flows.
                 let record = Arc::make_mut(flow);

@@ -8,6 +8,7 @@
 //! the snapshot still holds the old list.
 
 mod account;
+mod listing;
 mod record;
 mod snapshot;
 
@@ -18,7 +19,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 pub use self::account::{AccountFlows, AccountState, BLOCKED_TRY_INTERVAL, LastError, stretched};
-pub use self::record::{Failure, FlowRecord, Known, Reported};
+pub use self::listing::{ListUpdate, Taken};
+pub use self::record::{Failure, FlowRecord, Known, Listed, Reported};
 pub use self::snapshot::{Policy, Snapshot};
 use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Status};
 
@@ -33,6 +35,17 @@ pub struct Change {
     pub previous_failure: Option<FailureReason>,
     /// How often the flow is to be asked for from now on, while the account's budget suffices.
     pub base_interval: Duration,
+}
+
+/// An account of a new configuration.
+#[derive(Debug)]
+pub struct TrackedAccount {
+    /// Its name.
+    pub name: AccountName,
+    /// The flows that the configuration lists.
+    pub flows: Vec<FlowInfo>,
+    /// Whether further ones are found, and those that were stay.
+    pub discovers: bool,
 }
 
 /// The store itself. Shared; the poller writes, everybody else takes snapshots.
@@ -73,7 +86,7 @@ impl Store {
     pub fn apply(
         &self,
         policy: Policy,
-        accounts: Vec<(AccountName, Vec<FlowInfo>)>,
+        accounts: Vec<TrackedAccount>,
         others: &[AccountName],
     ) -> Vec<(AccountName, Arc<FlowRecord>)> {
         let mut inner = self.lock();
@@ -82,10 +95,10 @@ impl Store {
         let before = std::mem::take(&mut inner.accounts);
         inner.accounts = accounts
             .into_iter()
-            .map(|(name, infos)| {
-                let mut account = AccountFlows::new(name.clone(), infos);
+            .map(|TrackedAccount { name, flows, discovers }| {
+                let mut account = AccountFlows::new(name.clone(), flows);
                 if let Some(before) = before.get(&name).filter(|_| !others.contains(&name)) {
-                    account.inherit(before);
+                    account.inherit(before, discovers);
                 }
                 (name, Arc::new(account))
             })
@@ -121,10 +134,7 @@ impl Store {
     /// Takes a good answer in. `None` where the flow is not tracked (any more).
     pub fn succeeded(&self, account: &str, key_id: KeyId, report: FlowReport, at: SystemTime) -> Option<Change> {
         self.replace(account, key_id, |flow, account| {
-            if let Some(status) = flow.succeeded(report, at) {
-                flow.count_entry(status);
-                account.transitions.add(status);
-            }
+            take(flow, account, report, at);
         })
     }
 
@@ -143,7 +153,7 @@ impl Store {
             account.last_error = Some(LastError {
                 reason,
                 detail,
-                key_id,
+                key_id: Some(key_id),
                 at,
             });
         })
@@ -193,6 +203,14 @@ impl Store {
     }
 }
 
+/// Takes a good answer in, and counts what the flow was seen to enter.
+fn take(flow: &mut FlowRecord, account: &mut AccountState, report: FlowReport, at: SystemTime) {
+    if let Some(status) = flow.succeeded(report, at) {
+        flow.count_entry(status);
+        account.transitions.add(status);
+    }
+}
+
 /// The words of the system or of the protocol, as many as help anybody.
 fn bounded(detail: String) -> Arc<str> {
     const LONGEST: usize = 200;
@@ -239,12 +257,7 @@ mod tests {
     };
 
     fn info(key_id: u64) -> FlowInfo {
-        FlowInfo {
-            key_id: KeyId::new(key_id).unwrap(),
-            name: None,
-            labels: Box::default(),
-            poll_interval: Duration::from_secs(60),
-        }
+        FlowInfo::configured(KeyId::new(key_id).unwrap(), Duration::from_secs(60))
     }
 
     fn report(status: Status) -> FlowReport {
@@ -263,6 +276,14 @@ mod tests {
             POLICY,
             [AccountFlows::new("main".into(), [info(12), info(7), info(12)])],
         )
+    }
+
+    fn tracked<const N: usize>(name: &str, flows: [FlowInfo; N]) -> TrackedAccount {
+        TrackedAccount {
+            name: name.into(),
+            flows: flows.into(),
+            discovers: false,
+        }
     }
 
     fn at(seconds: u64) -> SystemTime {
@@ -292,7 +313,7 @@ mod tests {
     async fn a_reload_keeps_no_memory_of_the_configuration_before() {
         let store = store();
         let before = Arc::downgrade(&flow(&store, 12).info);
-        store.apply(POLICY, vec![("main".into(), vec![info(7), info(12)])], &[]);
+        store.apply(POLICY, vec![tracked("main", [info(7), info(12)])], &[]);
         assert!(before.upgrade().is_none());
     }
 
@@ -354,7 +375,7 @@ mod tests {
             Some(LastError {
                 reason: refused,
                 detail: None,
-                key_id: key(12),
+                key_id: Some(key(12)),
                 at: at(2)
             })
         );
@@ -470,7 +491,7 @@ mod tests {
         store
             .succeeded("main", key(12), report(Status::Pending), at(1))
             .unwrap();
-        store.apply(POLICY, vec![("main".into(), vec![info(12)])], &["main".into()]);
+        store.apply(POLICY, vec![tracked("main", [info(12)])], &["main".into()]);
         assert!(!flow(&store, 12).tried());
         store
             .succeeded("main", key(12), report(Status::ExecutionException), at(2))
@@ -501,21 +522,21 @@ mod tests {
         };
         assert_eq!(counted(&store), [1, 1, 2]);
 
-        store.apply(POLICY, vec![("main".into(), vec![info(7)])], &[]);
+        store.apply(POLICY, vec![tracked("main", [info(7)])], &[]);
         assert_eq!(
             counted(&store),
             [1, 1, 2],
             "what a flow has done stays done when it goes"
         );
-        store.apply(POLICY, vec![("main".into(), vec![info(7), info(12)])], &[]);
+        store.apply(POLICY, vec![tracked("main", [info(7), info(12)])], &[]);
         assert_eq!(flow(&store, 12).exceptions, 0, "the flow that comes back is a new one");
         store.succeeded("main", key(12), report(exception), at(2)).unwrap();
         store.succeeded("main", key(7), report(exception), at(2)).unwrap();
         assert_eq!(counted(&store), [1, 1, 3]);
         assert_eq!((flow(&store, 7).exceptions, flow(&store, 12).exceptions), (1, 0));
 
-        store.apply(POLICY, vec![("other".into(), vec![info(7)])], &[]);
-        store.apply(POLICY, vec![("main".into(), vec![info(7)])], &[]);
+        store.apply(POLICY, vec![tracked("other", [info(7)])], &[]);
+        store.apply(POLICY, vec![tracked("main", [info(7)])], &[]);
         assert_eq!(counted(&store), [0; 3], "an account that goes takes its counts along");
     }
 
@@ -543,7 +564,7 @@ mod tests {
         };
         let gone = store.apply(
             POLICY,
-            vec![("main".into(), vec![renamed, info(99)]), ("new".into(), vec![info(7)])],
+            vec![tracked("main", [renamed, info(99)]), tracked("new", [info(7)])],
             &[],
         );
         let gone: Vec<_> = gone

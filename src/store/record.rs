@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::model::{FailureReason, FlowInfo, FlowReport, Nodes, RecallType, Status};
+use crate::model::{FailureReason, FlowInfo, FlowReport, Nodes, Origin, RecallType, Status};
 
 /// What the exporter knows of one flow. Immutable: a poll replaces it.
 #[derive(Debug, Clone)]
@@ -18,6 +18,17 @@ pub struct FlowRecord {
     pub failure: Option<Box<Failure>>,
     /// How often the flow was seen to enter an execution exception.
     pub exceptions: u32,
+    /// What only the vendor's list tells; `None` where it never told of this flow. Boxed, since configured flows may do without.
+    pub listed: Option<Box<Listed>>,
+}
+
+/// What only the vendor's list tells of a flow.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Listed {
+    /// Whether the list that was read last had it.
+    pub now: bool,
+    /// `finishNum`
+    pub recall_attempts_completed: Option<Reported<i64>>,
 }
 
 /// What the good answers of a flow have reported, each thing as of the last answer that said something of it.
@@ -73,6 +84,7 @@ impl FlowRecord {
             known: None,
             failure: None,
             exceptions: 0,
+            listed: None,
         }
     }
 
@@ -88,12 +100,24 @@ impl FlowRecord {
         self.known.is_some() || failed.is_some_and(|reason| reason != FailureReason::Blocked { tried: false })
     }
 
-    /// How often the flow is asked for while the account's budget suffices: its own interval, or the one for flows that are over.
+    /// How often the flow's state is fetched while the account's budget suffices: its own interval, or the one for flows that are over. The
+    /// list tells of those as well.
     pub fn base_interval(&self, terminal: Duration) -> Duration {
         match self.status() {
+            _ if self.is_told_by_list() => self.info.poll_interval,
             Some(status) if status.is_terminal() => self.info.poll_interval.max(terminal),
             _ => self.info.poll_interval,
         }
+    }
+
+    /// Whether it is the list that tells the flow's state.
+    pub fn is_told_by_list(&self) -> bool {
+        self.info.is_discovered() && self.listed.as_ref().is_some_and(|listed| listed.now)
+    }
+
+    /// Recall attempts that are over, as the list told last.
+    pub fn recall_attempts_completed(&self) -> Option<Reported<i64>> {
+        self.listed.as_ref()?.recall_attempts_completed
     }
 
     /// The status that was reported last, however long ago.
@@ -135,6 +159,34 @@ impl FlowRecord {
             instant,
         });
         entered
+    }
+
+    /// Takes in what only a list tells. Where nothing has changed since the nodes were reported, they are what they were.
+    pub(super) fn listed(&mut self, recall_attempts_completed: Option<i64>, nodes_stand: bool) {
+        let instant = Instant::now();
+        let before = self.recall_attempts_completed();
+        self.listed = Some(Box::new(Listed {
+            now: true,
+            recall_attempts_completed: latest(recall_attempts_completed, before, instant),
+        }));
+        if nodes_stand && let Some(nodes) = self.known.as_mut().and_then(|known| known.nodes.as_mut()) {
+            nodes.at = instant;
+        }
+    }
+
+    /// The list does not have it, or not any more.
+    pub(super) fn unlisted(&mut self) {
+        if let Some(listed) = &mut self.listed {
+            listed.now = false;
+        }
+    }
+
+    /// How often its nodes are looked at, where that is not as often as its state is fetched.
+    pub fn node_interval(&self) -> Option<Duration> {
+        match self.info.origin {
+            Origin::Discovered { node_interval } => Some(node_interval),
+            Origin::Configured => None,
+        }
     }
 
     /// Counts that the flow was seen to enter this status.

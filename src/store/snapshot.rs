@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::account::AccountFlows;
 use super::record::{FlowRecord, Known, Reported};
-use crate::model::{CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Status};
+use crate::model::{CountByStatus, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, Status};
 
 /// The rules by which a state is judged, from the configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +70,22 @@ impl Snapshot {
         }
     }
 
+    /// The nodes that were reported, to be shown. They are looked at less often than a state that the list tells.
+    pub fn nodes(&self, account: &AccountFlows, flow: &FlowRecord) -> Option<Nodes> {
+        let nodes = self.fresh(account, flow)?.nodes?;
+        let looked_at = |interval: Duration| {
+            self.taken.saturating_duration_since(nodes.at) <= account.state.stretched(interval) * 3
+        };
+        let fresh = self.is_fresh(account, flow, nodes.at) || flow.node_interval().is_some_and(looked_at);
+        fresh.then_some(nodes.value)
+    }
+
+    /// Recall attempts that are over, to be shown.
+    pub fn recall_attempts_completed(&self, account: &AccountFlows, flow: &FlowRecord) -> Option<i64> {
+        let reported = flow.recall_attempts_completed()?;
+        self.is_fresh(account, flow, reported.at).then_some(reported.value)
+    }
+
     fn is_fresh(&self, account: &AccountFlows, flow: &FlowRecord, at: Instant) -> bool {
         // A scrape asks this for every flow in most families, so it is one comparison, and the interval is worked out only where it decides.
         self.fresh_since.is_none_or(|since| at >= since)
@@ -95,12 +111,7 @@ impl Snapshot {
         result: Result<FlowReport, FailureReason>,
         at: SystemTime,
     ) -> Self {
-        let info = FlowInfo {
-            key_id,
-            name: None,
-            labels: Box::default(),
-            poll_interval,
-        };
+        let info = FlowInfo::configured(key_id, poll_interval);
         let mut probed = AccountFlows::new(account.into(), [info]);
         for flow in &mut probed.flows {
             let tracked = self.accounts.iter().find(|tracked| tracked.name == probed.name);

@@ -24,6 +24,11 @@ pub const CLOCK_SKEW_SECONDS: f64 = 300.0;
 /// An account whose flows ask for more than this share of its rate is in trouble.
 pub const BUDGET_RATIO: f64 = 1.0;
 
+/// A list of flows is not read after so many of its intervals in force ...
+pub const MISSED_LISTS: u32 = 3;
+/// ... and after so long at the least.
+pub const LIST_NOT_READ_AFTER: Duration = Duration::from_secs(900);
+
 /// A balance that lasts for less is low.
 pub const BALANCE_LASTS_SECONDS: u32 = 86_400;
 
@@ -184,6 +189,23 @@ fn longest_run(facts: &FlowFacts) -> Duration {
     Duration::try_from_secs_f64(plan).map_or(Duration::MAX, |plan| plan.saturating_add(OVERDUE_GRACE))
 }
 
+/// What an account is judged by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AccountFacts {
+    /// The vendor refuses it.
+    pub blocked: bool,
+    /// The vendor wants to be left alone for a while.
+    pub paused: bool,
+    /// The vendor's clock minus ours.
+    pub clock_skew_seconds: Option<f64>,
+    /// Requests that its flows ask for ÷ those that are allowed.
+    pub budget_ratio: f64,
+    /// For how long its list of flows was not read, and how often it is to be, where flows are found in it and it was tried.
+    pub list_age: Option<(Duration, Duration)>,
+    /// Flows that are not watched because there are too many.
+    pub over_limit: usize,
+}
+
 /// What is wrong with an account as a whole, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountTrouble {
@@ -193,19 +215,30 @@ pub enum AccountTrouble {
     Paused,
     /// The vendor's clock and this host's differ.
     ClockSkew,
+    /// The list that its flows are found in cannot be read.
+    ListNotRead,
+    /// There are more flows than are watched.
+    TooManyFlows,
     /// Its flows ask for more than its rate allows.
     OverBudget,
 }
 
 impl AccountTrouble {
     /// Everything that is wrong.
-    pub fn of(blocked: bool, paused: bool, clock_skew_seconds: Option<f64>, budget_ratio: f64) -> Vec<Self> {
-        let skewed = clock_skew_seconds.is_some_and(|seconds| seconds.abs() > CLOCK_SKEW_SECONDS);
+    pub fn of(facts: AccountFacts) -> Vec<Self> {
+        let skewed = facts
+            .clock_skew_seconds
+            .is_some_and(|seconds| seconds.abs() > CLOCK_SKEW_SECONDS);
+        let unread = facts
+            .list_age
+            .is_some_and(|(age, interval)| age > (interval * MISSED_LISTS).max(LIST_NOT_READ_AFTER));
         let all = [
-            (Self::Blocked, blocked),
-            (Self::Paused, paused),
+            (Self::Blocked, facts.blocked),
+            (Self::Paused, facts.paused),
             (Self::ClockSkew, skewed),
-            (Self::OverBudget, budget_ratio > BUDGET_RATIO),
+            (Self::ListNotRead, unread),
+            (Self::TooManyFlows, facts.over_limit > 0),
+            (Self::OverBudget, facts.budget_ratio > BUDGET_RATIO),
         ];
         all.into_iter()
             .filter_map(|(trouble, is)| is.then_some(trouble))
@@ -218,6 +251,8 @@ impl AccountTrouble {
             Self::Blocked => Some("LaafficAccountBlocked"),
             Self::Paused => None,
             Self::ClockSkew => Some("LaafficClockSkew"),
+            Self::ListNotRead => Some("LaafficDiscoveryFailing"),
+            Self::TooManyFlows => Some("LaafficDiscoveryIncomplete"),
             Self::OverBudget => Some("LaafficExporterOverBudget"),
         }
     }
@@ -228,6 +263,8 @@ impl AccountTrouble {
             Self::Blocked => "blocked",
             Self::Paused => "paused",
             Self::ClockSkew => "clock off",
+            Self::ListNotRead => "list of flows not read",
+            Self::TooManyFlows => "too many flows",
             Self::OverBudget => "over its rate_limit",
         }
     }
@@ -266,7 +303,16 @@ mod tests {
         for trouble in flows.into_iter().chain(unfetchable) {
             assert!(exists(trouble.alert().unwrap()), "{trouble:?}");
         }
-        for trouble in AccountTrouble::of(true, true, Some(-420.0), 10.0) {
+        let all = AccountTrouble::of(AccountFacts {
+            blocked: true,
+            paused: true,
+            clock_skew_seconds: Some(-420.0),
+            budget_ratio: 10.0,
+            list_age: Some((Duration::from_secs(901), Duration::from_secs(60))),
+            over_limit: 1,
+        });
+        assert_eq!(all.len(), 6);
+        for trouble in all {
             assert!(trouble.alert().is_none_or(exists), "{trouble:?}");
         }
     }

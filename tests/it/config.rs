@@ -225,7 +225,9 @@ accounts:
     let minimal = fs::read_to_string(Path::new(FOLDER).join("minimal.ok.yaml")).unwrap();
     assert_eq!(
         told(&minimal),
-        ["f:2:3: accounts: no account has a flow, so nothing is polled; list flows, or ask for single ones at /probe"]
+        [
+            "f:2:3: accounts: no account has a flow, so nothing is polled; list flows, find them by discovery, or ask for single ones at /probe"
+        ]
     );
     let good = format!("{minimal}    flows: [key_id: 1]\nglobal: {{ request_timeout: 1m }}\n");
     assert_eq!(told(&good), [""; 0]);

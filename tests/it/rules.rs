@@ -9,7 +9,7 @@ use serde_yaml::Value;
 use testkit::assertions::says;
 
 /// The alerts, whose names routes and runbooks rely on, and how urgent they are: `critical` pages somebody, `warning` is a ticket.
-const ALERTS: [(&str, &str); 25] = [
+const ALERTS: [(&str, &str); 27] = [
     ("LaafficAccountBalanceLow", "warning"),
     ("LaafficAccountBlocked", "critical"),
     ("LaafficAccountNotRefreshed", "critical"),
@@ -17,6 +17,8 @@ const ALERTS: [(&str, &str); 25] = [
     ("LaafficApiErrors", "warning"),
     ("LaafficApiSlow", "warning"),
     ("LaafficClockSkew", "warning"),
+    ("LaafficDiscoveryFailing", "warning"),
+    ("LaafficDiscoveryIncomplete", "warning"),
     ("LaafficExporterAbsent", "critical"),
     ("LaafficExporterCrashLooping", "warning"),
     ("LaafficExporterDown", "critical"),

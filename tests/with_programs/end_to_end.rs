@@ -6,7 +6,7 @@ use std::process::Command;
 
 use exporter_toolkit::exposition::Format;
 use laaffic_exporter::metrics::catalogue::all;
-use laaffic_simulator::{DemoFlow, demo_accounts};
+use laaffic_simulator::{DemoAccount, DemoFlow, demo_accounts};
 use reqwest::Method;
 use serde_json::json;
 use testkit::answer::{ask, get};
@@ -25,6 +25,9 @@ const ASKS_FOR_OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,a
 
 /// The scrape jobs: one asks for OpenMetrics, the other one is made to ask for the classic text format.
 const JOBS: [&str; 2] = ["openmetrics", "classic"];
+
+/// The flows of the demo's cast, without those that account `retail` gets while one looks.
+const CAST: &str = "key_id!~\"10(19|[2-9].)|11..\"";
 
 /// The one flow of the demo that the upstream does not know.
 const UNKNOWN_FLOW: u64 = 1014;
@@ -120,7 +123,9 @@ impl Both {
     }
 
     async fn shows_every_flow(&self) {
-        let rows = self.reaches("laaffic_redial_flow_info == 1", FLOWS).await;
+        let rows = self
+            .reaches(&format!("laaffic_redial_flow_info{{{CAST}}} == 1"), FLOWS)
+            .await;
         for job in JOBS {
             let shown: BTreeSet<_> = rows
                 .iter()
@@ -130,9 +135,15 @@ impl Both {
             let accounts = demo_accounts();
             let flows = accounts
                 .iter()
-                .flat_map(|account| account.flows.iter().map(move |flow| (account.name, flow)));
-            let labels = |(account, flow): (&str, &DemoFlow)| {
-                [account, &flow.key_id.to_string(), flow.name, flow.team].map(str::to_owned)
+                .flat_map(|account| account.flows.iter().map(move |flow| (account, flow)));
+            let labels = |(account, flow): (&DemoAccount, &DemoFlow)| {
+                // Where the configuration does not name it, the vendor's list does.
+                let name = if account.listed {
+                    flow.name.to_owned()
+                } else {
+                    flow.task_name()
+                };
+                [account.name, &flow.key_id.to_string(), &name, flow.team].map(str::to_owned)
             };
             let wanted: BTreeSet<_> = flows.map(labels).collect();
             assert_eq!(shown, wanted, "{job}");
@@ -145,7 +156,7 @@ impl Both {
     }
 
     async fn shows_the_state_of_every_flow(&self) {
-        let states = "by (job, account, key_id) (laaffic_redial_flow_status)";
+        let states = &format!("by (job, account, key_id) (laaffic_redial_flow_status{{{CAST}}})");
         let known = self.reaches(&format!("sum {states} == 1"), KNOWN).await;
         for never in NEVER_KNOWN {
             assert!(known.iter().all(|row| row["key_id"] != never.to_string()), "{never}");
@@ -155,7 +166,7 @@ impl Both {
             "laaffic_redial_flow_status{key_id=\"1008\", status=\"execution_exception\"} == 1".to_owned(),
             format!("laaffic_redial_flow_error{{key_id=\"{UNKNOWN_FLOW}\", reason=\"parameter_exception\"}} == 1"),
             format!("laaffic_redial_flow_up{{key_id=\"{UNKNOWN_FLOW}\"}} == 0"),
-            format!("sum by (job) (laaffic_redial_flows) == {FLOWS}"),
+            format!("sum by (job) (laaffic_redial_flows) >= {FLOWS}"),
         ] {
             self.reaches(&promql, 1).await;
         }

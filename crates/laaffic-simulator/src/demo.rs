@@ -1,5 +1,6 @@
 //! The demo's cast: 32 flows in four accounts, with lives written so that a five-minute look shows everything, every alert's cause too.
-//! Account `retail` gets more of them while one looks, which only its list tells of, and runs out of money.
+//! Account `retail` gets more of them while one looks, which only its list tells of, and runs out of money. The flows of `finance` are all
+//! found in its list.
 
 use crate::balance::Balance;
 use crate::births::Births;
@@ -31,6 +32,10 @@ pub struct DemoAccount {
     pub flows: Vec<DemoFlow>,
     /// Whether the vendor refuses the account, so that none of its flows can be fetched.
     pub refused: bool,
+    /// Whether the configuration lists its flows by hand.
+    pub listed: bool,
+    /// Whether its flows are found in the vendor's list, those among them that are born while one looks.
+    pub discovered: bool,
 }
 
 /// What the demo's configuration says of a flow.
@@ -164,6 +169,8 @@ pub fn demo_accounts() -> [DemoAccount; 4] {
         rate_limit,
         flows,
         refused: name == "clinic",
+        listed: name != "finance",
+        discovered: ["retail", "finance"].contains(&name),
     };
     [
         account("retail", "demoRtl1", "demo-secret-of-retail", AMPLE, retail()),
@@ -249,7 +256,7 @@ fn list_dialect(account: &str) -> ListDialect {
 
 impl DemoFlow {
     /// What the group call was called that the flow was made for: the team and the name, as people write such names.
-    fn task_name(&self) -> String {
+    pub fn task_name(&self) -> String {
         let words = self.name.to_lowercase().replace(' ', "-");
         format!("{}-{words}-{}", self.team, self.key_id)
     }

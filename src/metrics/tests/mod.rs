@@ -18,10 +18,10 @@ use exporter_toolkit::exposition::body::{FRAME, Frames};
 use super::{Activity, Exposition, catalogue, registry};
 use crate::golden;
 use crate::model::{
-    AccountName, ApiCode, Balance, CountByStatus, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId, Nodes, Outcome,
-    RecallType, Status,
+    AccountName, ApiCode, Balance, CountByStatus, Discovery, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId,
+    Nodes, Origin, Outcome, RecallType, Status, Task,
 };
-use crate::store::{AccountFlows, Policy, Store};
+use crate::store::{AccountFlows, ListUpdate, Policy, Store};
 
 const POLICY: Policy = Policy {
     stale_after: Duration::from_secs(300),
@@ -42,13 +42,12 @@ fn at(seconds: f64) -> SystemTime {
 
 fn info(key_id: u64, name: Option<&str>, labels: &[(&str, &str)]) -> FlowInfo {
     FlowInfo {
-        key_id: key(key_id),
         name: name.map(Into::into),
         labels: labels
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()))
             .collect(),
-        poll_interval: Duration::from_secs(60),
+        ..FlowInfo::configured(key(key_id), Duration::from_secs(60))
     }
 }
 
@@ -149,6 +148,41 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
     store.succeeded("main", key(16), odd, at(604.5)).unwrap();
     let nothing = FlowReport::default();
     store.succeeded("main", key(17), nothing, at(605.0)).unwrap();
+
+    let found = |key_id, name: &str, created| ListUpdate {
+        info: Arc::new(FlowInfo {
+            origin: Origin::Discovered {
+                node_interval: Duration::from_secs(300),
+            },
+            task: Some(Box::new(Task {
+                task_id: Some("T-\"9\"".into()),
+                name: Some(name.into()),
+                created,
+            })),
+            ..info(key_id, None, &[("team", "found")])
+        }),
+        report: FlowReport {
+            recall_attempts_completed: Some(1),
+            nodes: None,
+            ..report(Some(1), &[])
+        },
+        nodes_stand: false,
+    };
+    let discovery = Discovery {
+        interval: Duration::from_secs(60),
+        tried: true,
+        last_success: Some(at(606.5)),
+        complete: true,
+        tracked: 2,
+        dropped: 5,
+        ..Discovery::default()
+    };
+    let updates = vec![
+        found(18, "found, looked at", Some(1_763_848_000)),
+        found(19, "found, not looked at yet", None),
+    ];
+    store.listed("main", updates, &[], discovery, at(606.5));
+    polled(18, Some(1), &[Status::Completed, Status::InProgress], 607.0);
 
     let last = i64::MAX.unsigned_abs();
     for (status, seconds) in [(1, 546.0), (4, 606.0)] {
@@ -276,7 +310,7 @@ async fn what_is_emitted_is_the_catalogue_and_nothing_else() {
             let labels: BTreeSet<_> = described.labels.iter().copied().collect();
             for sample in &family.samples {
                 let mut shown: BTreeSet<_> = sample.labels.keys().map(String::as_str).collect();
-                for extra in ["le", "team", "region", "note"] {
+                for extra in ["le", "team", "region", "note", "task_id"] {
                     shown.remove(extra);
                 }
                 assert_eq!(shown, labels, "{}", family.name);

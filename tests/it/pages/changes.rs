@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use laaffic_exporter::model::{FailureReason, Outcome, Status};
-use laaffic_exporter::store::{AccountFlows, Store};
+use laaffic_exporter::store::{AccountFlows, Store, TrackedAccount};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use testkit::store::{at, key, store_of};
@@ -100,9 +100,14 @@ fn happens(store: &Store, what: usize, number: u64, now: u64) {
         _ => {
             // Another configuration: some flows have gone, some are new, one has another name, and an account may have gone.
             let flows = |first: u64| (first..first + 12).map(|number| info(number, &format!("flow {}", number % now)));
-            let mut accounts = vec![("a".into(), flows(number % 5 + 1).collect())];
+            let account = |name: &str, first| TrackedAccount {
+                name: name.into(),
+                flows: flows(first).collect(),
+                discovers: false,
+            };
+            let mut accounts = vec![account("a", number % 5 + 1)];
             if what == 9 {
-                accounts.push(("b".into(), flows(1).collect()));
+                accounts.push(account("b", 1));
             }
             let policy = store.snapshot().policy;
             store.apply(policy, accounts, &[]);

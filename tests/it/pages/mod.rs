@@ -39,10 +39,9 @@ impl Clock for Fixed {
 
 fn info(number: u64, name: &str) -> FlowInfo {
     FlowInfo {
-        key_id: key(number),
         name: (!name.is_empty()).then(|| name.into()),
         labels: Box::new([("team".into(), "growth & co".into())]),
-        poll_interval: Duration::from_secs(60),
+        ..FlowInfo::configured(key(number), Duration::from_secs(60))
     }
 }
 
@@ -642,6 +641,7 @@ async fn the_json_says_what_the_page_says() {
         "poll_budget_ratio": 10.0,
         "flows_by_status": {"pending": 0, "in_progress": 0, "completed": 1, "cancelled": 0, "execution_exception": 0, "unknown": 0},
         "flows_failing": 0,
+        "discovery": null,
         "last_error": null,
     });
     assert_eq!(json["accounts"][2], skewed);
@@ -650,6 +650,9 @@ async fn the_json_says_what_the_page_says() {
         "key_id": 2,
         "name": "running",
         "labels": {"team": "growth & co"},
+        "origin": "configured",
+        "task_id": null,
+        "created_timestamp_seconds": null,
         "up": true,
         "status": "in_progress",
         "status_code": 1,
@@ -659,6 +662,7 @@ async fn the_json_says_what_the_page_says() {
         "nodes_reported": null,
         "recall_type": null,
         "recall_attempts": 6,
+        "recall_attempts_completed": null,
         "recall_interval_seconds": 300,
         "last_success_timestamp_seconds": 1_794_999_910.0,
         "poll_interval_seconds": 60.0,

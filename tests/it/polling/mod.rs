@@ -7,6 +7,7 @@ mod balance;
 mod chaos;
 mod clock;
 mod credentials;
+mod discovery;
 mod list;
 mod log;
 mod odd_answers;

@@ -59,8 +59,8 @@ async fn the_simulator_prints_a_configuration_that_works_as_it_is() {
     let beginning = |start: String| metrics.lines().filter(move |line| line.starts_with(&start));
     for account in demo_accounts() {
         let (name, flows) = (account.name, account.flows.len());
-        let infos = beginning(format!("laaffic_redial_flow_info{{account=\"{name}\","));
-        assert_eq!(infos.count(), flows);
+        let infos = beginning(format!("laaffic_redial_flow_info{{account=\"{name}\",")).count();
+        assert!(infos == flows || account.discovered && infos > flows, "{name}: {infos}");
         let mut up = beginning(format!("laaffic_redial_flow_up{{account=\"{name}\""));
         assert_eq!(up.any(|line| line.ends_with(" 1")), !account.refused, "{name}");
     }

@@ -19,10 +19,9 @@ pub fn at(seconds: u64) -> SystemTime {
 /// A configured flow that is asked for once a minute; without a name where that is empty.
 pub fn info(number: u64, name: &str) -> FlowInfo {
     FlowInfo {
-        key_id: key(number),
         name: (!name.is_empty()).then(|| name.into()),
         labels: Box::new([("team".into(), "growth".into())]),
-        poll_interval: Duration::from_secs(60),
+        ..FlowInfo::configured(key(number), Duration::from_secs(60))
     }
 }
 

@@ -18,7 +18,7 @@ use exporter_toolkit::yaml::Whole;
 use futures_util::future::BoxFuture;
 use laaffic_exporter::api::{Error, Transport};
 use laaffic_exporter::config::schema::{self, Rate};
-use laaffic_exporter::config::{Account, Config, HttpClient, Secret, SecretSource};
+use laaffic_exporter::config::{Account, Config, Discovery, HttpClient, Secret, SecretSource};
 use laaffic_exporter::metrics::{Activity, Exposition, registry};
 use laaffic_exporter::model::{FlowInfo, KeyId};
 use laaffic_exporter::poll::{Connect, Plan as PollPlan, PollError, Poller, PollerHandle, Prober};
@@ -209,6 +209,8 @@ pub struct Setup {
     pub http_client: HttpClient,
     /// Whether it is asked what it has.
     pub balance: bool,
+    /// How further flows are found, where they are.
+    pub discovery: Option<Discovery>,
     /// A folder with the key and the secret as files, where they are not in the configuration.
     pub secrets: Option<PathBuf>,
 }
@@ -225,6 +227,7 @@ impl Setup {
             base_url: "http://vendor/v3",
             http_client: HttpClient::default(),
             balance: false,
+            discovery: None,
             secrets: None,
         }
     }
@@ -469,12 +472,7 @@ fn config(setups: &[Setup]) -> Config {
 
 fn account(setup: &Setup) -> Account {
     let played = vendor_account(setup);
-    let flow = |flow: &Flow| FlowInfo {
-        key_id: KeyId::new(flow.key_id).unwrap(),
-        name: None,
-        labels: Box::default(),
-        poll_interval: setup.poll_interval,
-    };
+    let flow = |flow: &Flow| FlowInfo::configured(KeyId::new(flow.key_id).unwrap(), setup.poll_interval);
     let source = |name, value| match &setup.secrets {
         Some(folder) => SecretSource::File(folder.join(name)),
         None => SecretSource::Value(Secret::new(value)),
@@ -492,5 +490,6 @@ fn account(setup: &Setup) -> Account {
             ..schema::Account::default()
         },
         flows: setup.flows.iter().map(flow).collect(),
+        discovery: setup.discovery.clone(),
     }
 }

@@ -200,10 +200,8 @@ fn account(life: &Life, name: &str, at: Seconds) -> Account {
     let flows = life.flows.iter().filter(|flow| flow.account == name);
     let info = |flow: &super::life::Flow| {
         Some(FlowInfo {
-            key_id: KeyId::new(flow.key_id).unwrap(),
             name: Some(flow.name(at)?.into()),
-            labels: Box::default(),
-            poll_interval: Duration::from_secs(flow.interval),
+            ..FlowInfo::configured(KeyId::new(flow.key_id).unwrap(), Duration::from_secs(flow.interval))
         })
     };
     Account {
@@ -216,5 +214,6 @@ fn account(life: &Life, name: &str, at: Seconds) -> Account {
             ..schema::Account::default()
         },
         flows: flows.filter_map(info).collect(),
+        discovery: None,
     }
 }

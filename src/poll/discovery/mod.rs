@@ -660,6 +660,3 @@ fn is_unknown_to_vendor(reason: FailureReason) -> bool {
         FailureReason::NoData | FailureReason::Api(ApiCode::PARAMETER_EXCEPTION)
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -246,7 +246,7 @@ async fn the_flow_is_shown_as_last_known(prometheus: &Prometheus, lived: f64) {
         "none"
     );
     let rounds = shown(prometheus, None, "laaffic-redial-flow", "Rounds, last known", flow).await;
-    assert_eq!(rounds.len(), 3, "{rounds:?}");
+    assert_eq!(rounds.len(), 4, "{rounds:?}");
     // What is drawn over time ends.
     for title in [
         "Rounds by status over time",

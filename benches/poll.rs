@@ -1,8 +1,8 @@
 //! What polling costs, and what it costs the scrapes.
 //!
 //! `cargo bench --bench poll` measures the release binary against a simulated upstream in this process. The yardstick is this very
-//! program started again as a loop that does nothing but sign, send and decode the same requests. `-- --polls` and `-- --scrapes` print
-//! one of the two tables alone.
+//! program started again as a loop that does nothing but sign, send and decode the same requests. `-- --polls`, `-- --scrapes` and
+//! `-- --lists` print one of the three tables alone.
 
 #![allow(
     missing_docs,
@@ -23,7 +23,7 @@ use exporter_toolkit::clock::{Clock, SystemClock, unix_seconds};
 use laaffic_exporter::api::{decode, sign};
 use laaffic_simulator::{Simulator, Vendor};
 use procfs::process::Process;
-use support::{API_KEY, API_SECRET, Exporter, Pace, cpu, median, runtime, upstream};
+use support::{ACCOUNTS, API_KEY, API_SECRET, Exporter, Pace, cpu, median, runtime, upstream};
 use tokio::time::{Instant, MissedTickBehavior};
 
 const FLOWS: u64 = 10_000;
@@ -216,6 +216,75 @@ async fn disturbance() {
     );
 }
 
+/// Flows that are found in the list: what reading it costs for each, once all have been looked at.
+async fn lists() {
+    println!(
+        "\n| discovered flows | requests a list | CPU µs a flow and list | spread | resident MB | kB a flow | aimed at |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    let mut without = 0.0;
+    for flows in [2, FLOWS] {
+        let simulator = upstream(flows).await;
+        let exporter = Exporter::on(&finding(&simulator.url(), flows));
+        exporter.ready().await;
+        let counts = || simulator.vendor().counts().requests;
+        // Everything has been looked at once when no more goes out than the lists.
+        let a_list = ACCOUNTS * (flows / ACCOUNTS).div_ceil(100);
+        loop {
+            let before = counts();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            if counts() - before <= 3 * a_list {
+                break;
+            }
+        }
+        let process = exporter.process();
+        let mut costs = Vec::new();
+        for _ in 0..ROUNDS {
+            let (requests, spent) = (counts(), cpu(&process));
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let listed = (counts() - requests) as f64 / a_list as f64 * flows as f64;
+            costs.push((cpu(&process) - spent).as_secs_f64() * 1e6 / listed);
+        }
+        let (bytes, _) = exporter.scrape("text/plain;version=0.0.4", "identity").await.unwrap();
+        assert!(
+            bytes > usize::try_from(flows).unwrap() * 1000,
+            "{bytes} bytes of {flows} flows"
+        );
+        let resident = process.status().unwrap().vmrss.unwrap() as f64 * 1024.0 / 1e6;
+        if flows == 2 {
+            without = resident;
+            continue;
+        }
+        let least = costs.iter().copied().fold(f64::MAX, f64::min);
+        let most = costs.iter().copied().fold(0.0, f64::max);
+        println!(
+            "| {flows} | {a_list} | {:.2} | {least:.2}–{most:.2} | {resident:.1} | {:.2} | ≤ 3 µs, ≤ 12 MB + 1.5 kB a flow |",
+            median(costs),
+            (resident - without) * 1e3 / flows as f64,
+        );
+    }
+}
+
+/// Lists every second, and no flow by itself more than once.
+fn finding(base_url: &str, flows: u64) -> String {
+    let account = |number| {
+        format!(
+            "  - name: account-{number}
+    base_url: {base_url}
+    api_key: {API_KEY}{number}
+    api_secret: {API_SECRET}
+    rate_limit: {FULL_SPEED}
+    discovery:
+      interval: 1s
+      max_flows: {flows}
+      rules: [{{match: '(?P<team>[a-z]+)-.*', labels: {{team: $team}}, node_interval: 3h}}]
+"
+        )
+    };
+    let accounts: String = (0..ACCOUNTS).map(account).collect();
+    format!("accounts:\n{accounts}")
+}
+
 fn signal(exporter: &Exporter, signal: &str) {
     let id = exporter.process().pid().to_string();
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
@@ -230,13 +299,16 @@ fn main() {
     }
     let asked = |flag: &str| arguments.iter().any(|argument| argument == flag);
     // Not where `cargo test --benches` only wants to see that it runs.
-    let all = asked("--bench") && !asked("--polls") && !asked("--scrapes");
+    let all = asked("--bench") && !["--polls", "--scrapes", "--lists"].into_iter().any(asked);
     runtime().block_on(async {
         if all || asked("--polls") {
             cost().await;
         }
         if all || asked("--scrapes") {
             disturbance().await;
+        }
+        if all || asked("--lists") {
+            lists().await;
         }
     });
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use exporter_toolkit::clock::{Clock as _, SystemClock};
 use futures_util::future::join_all;
-use laaffic_simulator::{Account, Dialect, Flow, Lifecycle, Settings, Simulator};
+use laaffic_simulator::{Account, Dialect, Flow, Lifecycle, ListDialect, Settings, Simulator};
 use procfs::process::Process;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-const ACCOUNTS: u64 = 2;
+pub const ACCOUNTS: u64 = 2;
 pub const API_KEY: &str = "bDqJFiq9";
 pub const API_SECRET: &str = "7bz1lzh9";
 
@@ -28,9 +28,11 @@ pub async fn upstream(flows: u64) -> Simulator {
                 key_id,
                 lifecycle: Lifecycle::Seeded,
                 dialect: Some(Dialect::default()),
+                age: Some(Duration::from_secs(3600)),
                 ..Flow::default()
             })
             .collect(),
+        list_dialect: Some(ListDialect::default()),
         ..Account::default()
     });
     let settings = Settings {
@@ -69,9 +71,14 @@ pub struct Exporter {
 impl Exporter {
     /// Starts the program; it serves some milliseconds later.
     pub fn start(base_url: &str, flows: u64, pace: Pace) -> Self {
+        Self::on(&configuration(base_url, flows, pace, "collections"))
+    }
+
+    /// The same with a configuration as it is written in the file.
+    pub fn on(configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yaml");
-        std::fs::write(&config, configuration(base_url, flows, pace, "collections")).unwrap();
+        std::fs::write(&config, configuration).unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);

@@ -43,6 +43,7 @@ impl Asker {
         let take = |account: &mut Account| {
             // Nothing but what somebody asks for.
             account.settings.balance = false;
+            account.settings.outcomes = false;
             (account.name.clone(), std::mem::take(&mut account.flows))
         };
         let flows: Vec<_> = config.accounts.iter_mut().map(take).collect();

@@ -80,6 +80,10 @@ pub struct Account {
     /// Ask every five minutes what the account has (balance, gift, credit).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub balance: bool,
+    /// Read what became of the calls of each round, from the list of group calls: every five minutes (or after five
+    /// `global.poll_interval`, if that is sooner), and only while flows have rounds that are not over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outcomes: bool,
     /// The redial tasks to watch, each once per account.
     pub flows: Vec<Flow>,
 }

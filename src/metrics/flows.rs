@@ -13,6 +13,7 @@ use exporter_toolkit::exposition::Format;
 use exporter_toolkit::exposition::text::{put_float, put_header, put_integer, put_label_value};
 
 use super::catalogue::{self, Family};
+use super::rounds;
 use super::rows::Rows;
 use crate::model::{Balance, CountByStatus, Nodes, RecallType, Status};
 use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
@@ -27,7 +28,7 @@ enum Source {
 }
 
 /// The families of flows, in the order of the output. The functions are named after the families.
-static OF_FLOWS: [(Family, Source); 14] = [
+static OF_FLOWS: [(Family, Source); 17] = [
     (catalogue::FLOW_INFO, Source::Flow(info)),
     (catalogue::FLOW_UP, Source::Flow(up)),
     (catalogue::FLOW_ERROR, Source::Flow(error)),
@@ -42,6 +43,9 @@ static OF_FLOWS: [(Family, Source); 14] = [
     (catalogue::FLOW_NODES_REPORTED, Source::Flow(nodes_reported)),
     (catalogue::FLOW_RECALL_ATTEMPTS, Source::Flow(recall_attempts)),
     (catalogue::FLOW_RECALL_INTERVAL, Source::Flow(recall_interval)),
+    (catalogue::FLOW_ROUND_CALLS, Source::Flow(rounds::calls)),
+    (catalogue::FLOW_ROUND_STATUS_CODE, Source::Flow(rounds::status_code)),
+    (catalogue::FLOW_ROUND_STATUS_SINCE, Source::Flow(rounds::status_since)),
 ];
 
 /// The families of accounts, which follow.
@@ -195,9 +199,9 @@ fn begin(begun: &mut bool, out: &mut Vec<u8>, start: usize, format: Format, fami
 }
 
 /// Where in the snapshot the writer is.
-struct Place<'w> {
-    snapshot: &'w Snapshot,
-    account: &'w AccountFlows,
+pub(super) struct Place<'w> {
+    pub(super) snapshot: &'w Snapshot,
+    pub(super) account: &'w AccountFlows,
     head: &'w [u8],
     rows: &'w mut Rows,
 }
@@ -223,7 +227,7 @@ impl Place<'_> {
 
     /// `name{account="…",key_id="…"`
     #[inline]
-    fn open(&self, flow: &FlowRecord, out: &mut Vec<u8>) {
+    pub(super) fn open(&self, flow: &FlowRecord, out: &mut Vec<u8>) {
         out.extend_from_slice(self.head);
         put_integer(out, flow.info.key_id.get());
         out.push(b'"');

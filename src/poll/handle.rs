@@ -29,6 +29,8 @@ pub(super) struct Settings {
     pub(super) terminal_poll_interval: Duration,
     /// Whether its balance is asked for.
     pub(super) balance: bool,
+    /// How often the outcomes of its flows' rounds are read; `None` where they are not.
+    pub(super) outcome_interval: Option<Duration>,
 }
 
 impl Settings {

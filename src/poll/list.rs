@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limiter::Purpose;
+use super::list_end::{ListEnd, PageSays};
 use super::progress::Progress;
 use super::requests::{Call, Requests, Seen, Session, Turn};
-use crate::api::{CallOptions, Client, ClockOffset, Error, Exchange, LIST_PAGE_SIZE, ListPage, ListQuery, ListedFlow};
+use crate::api::{CallOptions, Client, ClockOffset, Error, Exchange, ListPage, ListQuery, ListedFlow};
 use crate::model::{Endpoint, KeyId, UnreadableFields};
 
 /// What is to be read.
@@ -59,7 +60,7 @@ pub(super) async fn read_list(session: &Session, request: &ListRequest) -> ListO
     let result = loop {
         let call = QueryPage {
             query: &request.query,
-            page: reading.next,
+            page: reading.next(),
         };
         progress.extend(Instant::now() + request.patience);
         match sent.answer(&call, Turn::Further).await {
@@ -77,46 +78,32 @@ pub(super) async fn read_list(session: &Session, request: &ListRequest) -> ListO
 }
 
 /// A list that is being read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Reading {
     listing: Listing,
     /// Where each flow stands in it.
     places: HashMap<KeyId, usize>,
-    /// The page to ask for.
-    next: u32,
-    /// How many records there were so far, those that were there twice included.
-    records: usize,
-    /// How many records a full page has.
-    page_size: usize,
-}
-
-impl Default for Reading {
-    fn default() -> Self {
-        Self {
-            listing: Listing::default(),
-            places: HashMap::new(),
-            next: 1,
-            records: 0,
-            page_size: LIST_PAGE_SIZE as usize,
-        }
-    }
+    /// How far it has been read.
+    end: ListEnd,
 }
 
 impl Reading {
+    /// The page to ask for.
+    fn next(&self) -> u32 {
+        self.end.pages() + 1
+    }
+
     /// Takes the page in that was asked for.
     fn add(&mut self, page: ListPage) {
-        let number = self.next;
         let before = self.listing.flows.len();
-        self.listing.pages += 1;
-        self.next += 1;
-        self.records += page.records;
         self.listing.total = page.total.or(self.listing.total);
-        if number == 1 {
-            // A server that hands out fewer than it was asked for may say so, or else it shows.
-            let said = page.size.and_then(|size| size.try_into().ok()).filter(|size| *size > 0);
-            self.page_size = said.unwrap_or(page.records).clamp(1, LIST_PAGE_SIZE as usize);
-        }
-        let is_end = self.is_end(&page, number);
+        let is_end = self.end.takes(PageSays {
+            records: page.records,
+            total: page.total,
+            pages: page.pages,
+            size: page.size,
+        });
+        self.listing.pages = self.end.pages();
         for flow in page.flows.unwrap_or_default() {
             match self
                 .places
@@ -135,23 +122,9 @@ impl Reading {
         self.listing.whole = is_end || self.listing.flows.len() == before;
     }
 
-    /// Whether this page is the last. What the vendor says of how much there is may be wrong, so it is believed only where the page itself
-    /// does not say otherwise: one that is full is followed by another, unless the records and the pages so far are exactly those that there
-    /// are.
-    fn is_end(&self, page: &ListPage, number: u32) -> bool {
-        let total = page.total.map(|total| usize::try_from(total).unwrap_or(usize::MAX));
-        let says_more = total.is_some_and(|total| total > self.records)
-            || page.pages.is_some_and(|pages| pages > i64::from(number));
-        match (page.records, page.records >= self.page_size) {
-            (0, _) => true,
-            (_, false) => !says_more,
-            (_, true) => !says_more && total == Some(self.records) && page.pages.is_some(),
-        }
-    }
-
     /// Whether there are as many flows as are wanted, or so many pages have been read that there should be.
     fn has_enough(&self, most_flows: usize) -> bool {
-        self.listing.flows.len() >= most_flows || self.records >= most_flows.saturating_mul(2)
+        self.listing.flows.len() >= most_flows || self.end.records() >= most_flows.saturating_mul(2)
     }
 }
 
@@ -239,7 +212,7 @@ mod tests {
         fn read(self) -> Listing {
             let mut reading = Reading::default();
             while !reading.listing.whole {
-                reading.add(self.page(reading.next));
+                reading.add(self.page(reading.next()));
             }
             reading.listing
         }
@@ -322,7 +295,7 @@ mod tests {
             ..PROPER
         };
         while !reading.has_enough(2_000) {
-            reading.add(endless.page(reading.next));
+            reading.add(endless.page(reading.next()));
         }
         assert_eq!((reading.listing.flows.len(), reading.listing.pages), (2_000, 20));
         assert!(!reading.listing.whole);
@@ -331,7 +304,7 @@ mod tests {
         // The same flow on every page, and a new one to keep it going.
         let mut reading = Reading::default();
         while !reading.has_enough(2_000) {
-            let number = u64::from(reading.next);
+            let number = u64::from(reading.next());
             reading.add(page((1..=99).chain([number + 1_000])));
         }
         assert!(reading.listing.pages <= 40, "{} pages", reading.listing.pages);

@@ -37,6 +37,8 @@ pub struct AccountState {
     pub last_error: Option<LastError>,
     /// What the account has, where that is asked for and was answered of late.
     pub balance: Option<Balance>,
+    /// How often its group calls are read, for the outcomes of its flows' rounds; `None` where they are not.
+    pub outcome_interval: Option<Duration>,
     /// How often flows of the account were seen to enter each status, those that are not tracked any more included.
     pub transitions: CountByStatus,
 }
@@ -49,6 +51,7 @@ impl AccountState {
         clock_skew_seconds: None,
         last_error: None,
         balance: None,
+        outcome_interval: None,
         transitions: CountByStatus::NONE,
     };
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::rounds::Rounds;
 use crate::model::{FailureReason, FlowInfo, FlowReport, Nodes, RecallType, Status};
 
 /// What the exporter knows of one flow. Immutable: a poll replaces it.
@@ -18,6 +19,8 @@ pub struct FlowRecord {
     pub failure: Option<Box<Failure>>,
     /// How often the flow was seen to enter an execution exception.
     pub exceptions: u32,
+    /// The group calls of its rounds; `None` where nobody wants to know, or none has run.
+    pub rounds: Option<Arc<Rounds>>,
 }
 
 /// What the good answers of a flow have reported, each thing as of the last answer that said something of it.
@@ -51,7 +54,7 @@ pub struct Reported<T> {
 }
 
 /// What is reported now, else what was last.
-fn latest<T>(now: Option<T>, before: Option<Reported<T>>, at: Instant) -> Option<Reported<T>> {
+pub(super) fn latest<T>(now: Option<T>, before: Option<Reported<T>>, at: Instant) -> Option<Reported<T>> {
     now.map(|value| Reported { value, at }).or(before)
 }
 
@@ -73,6 +76,7 @@ impl FlowRecord {
             known: None,
             failure: None,
             exceptions: 0,
+            rounds: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod credentials;
 mod list;
 mod log;
 mod odd_answers;
+mod outcomes;
 mod paging;
 mod probe;
 mod probe_load;

@@ -209,6 +209,8 @@ pub struct Setup {
     pub http_client: HttpClient,
     /// Whether it is asked what it has.
     pub balance: bool,
+    /// Whether the outcomes of its flows' rounds are read.
+    pub outcomes: bool,
     /// A folder with the key and the secret as files, where they are not in the configuration.
     pub secrets: Option<PathBuf>,
 }
@@ -225,6 +227,7 @@ impl Setup {
             base_url: "http://vendor/v3",
             http_client: HttpClient::default(),
             balance: false,
+            outcomes: false,
             secrets: None,
         }
     }
@@ -489,6 +492,7 @@ fn account(setup: &Setup) -> Account {
             max_concurrent_requests: Whole::new(setup.max_concurrent_requests as u64).unwrap(),
             http_client: setup.http_client.clone(),
             balance: setup.balance,
+            outcomes: setup.outcomes,
             ..schema::Account::default()
         },
         flows: setup.flows.iter().map(flow).collect(),

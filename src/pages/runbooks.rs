@@ -44,6 +44,7 @@ runbooks![
     "LaafficRedialFlowNotRefreshed",
     "LaafficRedialFlowOverdue",
     "LaafficRedialFlowPendingTooLong",
+    "LaafficRedialFlowReachesNobody",
     "LaafficRedialFlowRejected",
     "LaafficRedialFlowUnknownStatus",
     "LaafficRedialNodeExecutionException",

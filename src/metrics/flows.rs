@@ -23,6 +23,8 @@ use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
 enum Source {
     /// Writes one flow's samples, or nothing.
     Flow(fn(&mut Place<'_>, &FlowRecord, &mut Vec<u8>)),
+    /// The same, where outcomes of rounds are read; of other accounts no flow is looked at.
+    Rounds(fn(&mut Place<'_>, &FlowRecord, &mut Vec<u8>)),
     /// Writes one account's samples, or nothing.
     Account(fn(&Place<'_>, &mut Vec<u8>)),
 }
@@ -43,9 +45,9 @@ static OF_FLOWS: [(Family, Source); 17] = [
     (catalogue::FLOW_NODES_REPORTED, Source::Flow(nodes_reported)),
     (catalogue::FLOW_RECALL_ATTEMPTS, Source::Flow(recall_attempts)),
     (catalogue::FLOW_RECALL_INTERVAL, Source::Flow(recall_interval)),
-    (catalogue::FLOW_ROUND_CALLS, Source::Flow(rounds::calls)),
-    (catalogue::FLOW_ROUND_STATUS_CODE, Source::Flow(rounds::status_code)),
-    (catalogue::FLOW_ROUND_STATUS_SINCE, Source::Flow(rounds::status_since)),
+    (catalogue::FLOW_ROUND_CALLS, Source::Rounds(rounds::calls)),
+    (catalogue::FLOW_ROUND_STATUS_CODE, Source::Rounds(rounds::status_code)),
+    (catalogue::FLOW_ROUND_STATUS_SINCE, Source::Rounds(rounds::status_since)),
 ];
 
 /// The families of accounts, which follow.
@@ -123,7 +125,7 @@ impl FlowWriter {
                 self.head.extend_from_slice(b"{account=\"");
                 put_label_value(&mut self.head, &account.name);
                 self.head.extend_from_slice(match source {
-                    Source::Flow(_) => b"\",key_id=\"",
+                    Source::Flow(_) | Source::Rounds(_) => b"\",key_id=\"",
                     Source::Account(_) => b"\"",
                 });
             }
@@ -134,7 +136,8 @@ impl FlowWriter {
                 rows: &mut self.rows,
             };
             match source {
-                Source::Flow(put) => {
+                Source::Rounds(_) if account.state.outcome_interval.is_none() => {}
+                Source::Flow(put) | Source::Rounds(put) => {
                     let flows = account.flows.get(self.flow..).unwrap_or_default();
                     for (index, flow) in flows.iter().enumerate() {
                         if index % AHEAD == 0 {

@@ -571,7 +571,7 @@ impl AccountTask {
         match &outcome.result {
             Ok(report) => {
                 let tasks = outcome.tasks.as_deref().filter(|_| self.outcomes.wanted());
-                if tasks.is_some_and(|tasks| tasks.iter().any(Option::is_some)) {
+                if tasks.is_some() {
                     self.outcomes.named(now);
                 }
                 let at = self.clock.now();

@@ -99,7 +99,7 @@ impl OutcomeTurns {
         self.next.filter(|_| !self.reading)
     }
 
-    /// A flow has a round that is still to be read.
+    /// A flow has told which rounds it has: perhaps there is something to read.
     pub(super) fn named(&mut self, now: Instant) {
         if self.wanted() && self.next.is_none() {
             self.next = Some((now + GATHER).max(self.earliest.unwrap_or(now)));

@@ -4,6 +4,7 @@
 //! these types cannot be wrong.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -225,12 +226,22 @@ pub enum ResponseField {
     Current,
     /// `taskId`
     TaskId,
+    /// `jobId`, as older pages call a group call's `taskId`.
+    JobId,
     /// `taskName`
     TaskName,
     /// `createTime`
     CreateTime,
+    /// `createdTime`
+    CreatedTime,
     /// `finishNum`
     FinishNum,
+    /// `numCnt`
+    NumCnt,
+    /// `success`
+    Success,
+    /// `fail`
+    Fail,
     /// `balance`
     Balance,
     /// `gift`
@@ -243,7 +254,7 @@ pub enum ResponseField {
 
 impl ResponseField {
     /// Every field, so that each can exist at 0 from the start.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::KeyId,
         Self::Status,
         Self::RecallType,
@@ -257,9 +268,14 @@ impl ResponseField {
         Self::Size,
         Self::Current,
         Self::TaskId,
+        Self::JobId,
         Self::TaskName,
         Self::CreateTime,
+        Self::CreatedTime,
         Self::FinishNum,
+        Self::NumCnt,
+        Self::Success,
+        Self::Fail,
         Self::Balance,
         Self::Gift,
         Self::Credit,
@@ -282,9 +298,14 @@ impl ResponseField {
             Self::Size => "size",
             Self::Current => "current",
             Self::TaskId => "taskId",
+            Self::JobId => "jobId",
             Self::TaskName => "taskName",
             Self::CreateTime => "createTime",
+            Self::CreatedTime => "createdTime",
             Self::FinishNum => "finishNum",
+            Self::NumCnt => "numCnt",
+            Self::Success => "success",
+            Self::Fail => "fail",
             Self::Balance => "balance",
             Self::Gift => "gift",
             Self::Credit => "credit",
@@ -358,6 +379,58 @@ pub struct Nodes {
     pub reported: Option<i64>,
     /// Whether the counts are less than all of them, or hardly this flow's alone.
     pub truncated: bool,
+}
+
+/// A group call's `taskId`, only ever compared. Its pages show numbers; a text, or a number that is too large, tells one from another just
+/// as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TaskId {
+    /// As documented; at least 1.
+    Number(i64),
+    /// Something else, as its hash.
+    Other(u64),
+}
+
+impl TaskId {
+    /// The group call of this number; one below 1 is how some languages write that there is none.
+    pub fn of_number(number: i64) -> Option<Self> {
+        (number >= 1).then_some(Self::Number(number))
+    }
+
+    /// The group call of this name, which may be a number's digits. Blanks alone name none.
+    pub fn of_words(words: &str) -> Option<Self> {
+        let words = words.trim();
+        if let Ok(number) = words.parse() {
+            return Self::of_number(number);
+        }
+        let mut hasher = DefaultHasher::new();
+        words.hash(&mut hasher);
+        (!words.is_empty()).then(|| Self::Other(hasher.finish()))
+    }
+}
+
+/// What the list of group calls says of one (group call query). `None` is "not reported".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupCall {
+    /// `taskId`, on older pages `jobId`.
+    pub task: TaskId,
+    /// `status`: 0 waiting, 1 calling, 2 finished, 3 submission failed, 4 cancelled, 5 suspended, 6 submitting; or any other number.
+    pub status: Option<i64>,
+    /// `numCnt`: how many numbers are to be called; at least 0.
+    pub numbers: Option<i64>,
+    /// `success`: how many of them were reached; at least 0.
+    pub success: Option<i64>,
+    /// `fail`: how many of them were not; at least 0.
+    pub fail: Option<i64>,
+    /// `createdTime`
+    pub created: Option<WrittenTime>,
+}
+
+impl GroupCall {
+    /// Whether it is over by itself (finished, submission failed, cancelled): its numbers move no more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.status, Some(2..=4))
+    }
 }
 
 /// What an account has (getBalance), in a unit that the vendor's page does not name. `None` is "not reported".
@@ -540,19 +613,27 @@ pub enum Endpoint {
     QueryDetail,
     /// `POST {base_url}/voice/recallFlow/queryPage`
     QueryPage,
+    /// `POST {base_url}/voice/group/call/query`
+    GroupCallQuery,
     /// `GET {base_url}/getBalance`
     GetBalance,
 }
 
 impl Endpoint {
     /// Every endpoint the exporter calls.
-    pub const ALL: [Self; 3] = [Self::QueryDetail, Self::QueryPage, Self::GetBalance];
+    pub const ALL: [Self; 4] = [
+        Self::QueryDetail,
+        Self::QueryPage,
+        Self::GroupCallQuery,
+        Self::GetBalance,
+    ];
 
     /// The `endpoint` label.
     pub fn label(self) -> &'static str {
         match self {
             Self::QueryDetail => "query_detail",
             Self::QueryPage => "query_page",
+            Self::GroupCallQuery => "group_call_query",
             Self::GetBalance => "get_balance",
         }
     }
@@ -564,15 +645,14 @@ impl Endpoint {
             Field::Status | Field::Other => true,
             Field::Balance | Field::Gift | Field::Credit => self == Self::GetBalance,
             Field::NodeList | Field::NodeStatus | Field::Current => self == Self::QueryDetail,
-            Field::TaskId | Field::TaskName | Field::CreateTime | Field::FinishNum => self == Self::QueryPage,
-            Field::KeyId
-            | Field::RecallType
-            | Field::RecallNum
-            | Field::RecallInterval
-            | Field::Records
-            | Field::Total
-            | Field::Pages
-            | Field::Size => self != Self::GetBalance,
+            Field::TaskName | Field::CreateTime | Field::FinishNum => self == Self::QueryPage,
+            Field::JobId | Field::CreatedTime | Field::NumCnt | Field::Success | Field::Fail => {
+                self == Self::GroupCallQuery
+            }
+            Field::KeyId | Field::RecallType | Field::RecallNum | Field::RecallInterval => {
+                matches!(self, Self::QueryDetail | Self::QueryPage)
+            }
+            Field::TaskId | Field::Records | Field::Total | Field::Pages | Field::Size => self != Self::GetBalance,
         })
     }
 
@@ -581,6 +661,7 @@ impl Endpoint {
         match self {
             Self::QueryDetail => "voice/recallFlow/queryDetail",
             Self::QueryPage => "voice/recallFlow/queryPage",
+            Self::GroupCallQuery => "voice/group/call/query",
             Self::GetBalance => "getBalance",
         }
     }
@@ -686,6 +767,19 @@ pub struct Discovery {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_call_is_the_same_however_its_key_is_written() {
+        let nine = TaskId::of_number(900_123);
+        assert_eq!(TaskId::of_words(" 900123 "), nine);
+        assert!(nine.is_some() && TaskId::of_words("T-9").is_some());
+        assert_eq!(TaskId::of_words("T-9 "), TaskId::of_words("T-9"));
+        assert_ne!(TaskId::of_words("T-9"), TaskId::of_words("T-8"));
+        for none in ["", " ", "0", "-1"] {
+            assert_eq!(TaskId::of_words(none), None, "{none:?}");
+        }
+        assert_eq!(TaskId::of_number(0), None);
+    }
 
     #[test]
     fn a_key_is_read_only_as_it_is_printed() {

@@ -11,12 +11,13 @@ use reqwest::header::{
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::Instant;
 
+use super::calls_query::CallsQuery;
 use super::credentials::CredentialPair;
 use super::error::{Error, Interruption};
 use super::list_query::ListQuery;
 use super::sign::sign;
 use super::transport::Transport;
-use super::wire::{self, FlowPage, ListPage};
+use super::wire::{self, CallsPage, FlowPage, ListPage};
 use crate::model::{Balance, Endpoint, KeyId};
 use exporter_toolkit::clock::{SharedClock, unix_seconds};
 
@@ -33,6 +34,7 @@ pub struct Client {
     transport: Arc<dyn Transport>,
     query_detail: Url,
     query_page: Url,
+    group_call_query: Url,
     get_balance: Url,
     timeout: Duration,
     clock: SharedClock,
@@ -81,6 +83,7 @@ impl Client {
             transport,
             query_detail: endpoint_url(base_url, Endpoint::QueryDetail),
             query_page: endpoint_url(base_url, Endpoint::QueryPage),
+            group_call_query: endpoint_url(base_url, Endpoint::GroupCallQuery),
             get_balance: endpoint_url(base_url, Endpoint::GetBalance),
             timeout,
             clock,
@@ -105,6 +108,13 @@ impl Client {
     pub async fn query_page(&self, query: &ListQuery, page: u32, options: CallOptions<'_>) -> Exchange<ListPage> {
         let body = query.body(page);
         self.call(&self.query_page, Some(body), wire::decode_list, options)
+            .await
+    }
+
+    /// Asks for one page (from 1) of the list of group calls.
+    pub async fn group_calls(&self, query: CallsQuery, page: u32, options: CallOptions<'_>) -> Exchange<CallsPage> {
+        let body = query.body(page);
+        self.call(&self.group_call_query, Some(body), wire::decode_calls, options)
             .await
     }
 

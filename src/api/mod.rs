@@ -5,6 +5,7 @@
 //!
 //! The vendor's page (queryDetail) is the authority; where the vendor's other pages show other forms, all forms are accepted.
 
+mod calls_query;
 mod client;
 mod credentials;
 mod error;
@@ -14,6 +15,7 @@ mod sign;
 mod transport;
 mod wire;
 
+pub use self::calls_query::CallsQuery;
 pub use self::client::{CallOptions, Client, ClockOffset, Exchange, MAX_BODY_BYTES, RetryAfter};
 pub use self::credentials::{CredentialPair, Credentials};
 pub use self::error::{Error, Interruption};
@@ -22,4 +24,6 @@ pub use self::recorder::{Recorded, Recorder, Recording};
 pub use self::sign::sign;
 pub(crate) use self::transport::with_tls;
 pub use self::transport::{ClientError, Connection, Network, Transport, use_ring};
-pub use self::wire::{FlowPage, ListPage, ListedFlow, Node, NodeKey, decode, decode_balance, decode_list, redact};
+pub use self::wire::{
+    CallsPage, FlowPage, ListPage, ListedFlow, Node, NodeKey, decode, decode_balance, decode_calls, decode_list, redact,
+};

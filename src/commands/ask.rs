@@ -46,6 +46,7 @@ impl Asker {
         let mut take = |account: &mut Account| {
             // Nothing but what somebody asks for.
             account.settings.balance = false;
+            account.settings.outcomes = false;
             lists.extend(
                 account
                     .discovery

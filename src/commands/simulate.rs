@@ -74,6 +74,7 @@ pub(super) fn configuration(base_url: &str) -> serde_json::Value {
             "rate_limit": account.rate_limit,
             // Its money runs out while one looks.
             "balance": account.name == "retail",
+            "outcomes": matches!(account.name, "finance" | "retail"),
             "flows": account.flows.iter().filter(|_| account.listed).map(flow).collect::<Vec<_>>(),
             "discovery": account.discovered.then(|| discovery.clone()),
         })

@@ -83,6 +83,10 @@ pub struct Account {
     /// Find flows in the vendor's list, instead of or beside those under `flows`, which win where both know a flow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovery: Option<Discovery>,
+    /// Read what became of the calls of each round, from the list of group calls: every five minutes (or after five
+    /// `global.poll_interval`, if that is sooner), and only while flows have rounds that are not over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outcomes: bool,
     /// The redial tasks to watch, each once per account.
     pub flows: Vec<Flow>,
 }

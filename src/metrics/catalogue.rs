@@ -104,6 +104,12 @@ families! {
         "How many recall attempts are over (finishNum), as of the last list of flows that said so; absent where not reported.";
     FLOW_CREATED: "laaffic_redial_flow_created_timestamp_seconds", Gauge, SECONDS, ["account", "key_id"],
         "When the flow was created (createTime), according to the list of flows; absent where that was not told, or in an unknown zone.";
+    FLOW_ROUND_CALLS: "laaffic_redial_flow_round_calls", Gauge, NO_UNIT, ["account", "key_id", "round", "result"],
+        "What became of the calls of a round's group call: customers reached, failed and still open, as of the last reading of the list of group calls; round 0 is the one that the flow was made for.";
+    FLOW_ROUND_STATUS_CODE: "laaffic_redial_flow_round_status_code", Gauge, NO_UNIT, ["account", "key_id", "round"],
+        "The status of a round's group call as the vendor's own number, as of the last reading of the list of group calls.";
+    FLOW_ROUND_STATUS_SINCE: "laaffic_redial_flow_round_status_since_timestamp_seconds", Gauge, SECONDS, ["account", "key_id", "round"],
+        "When a reading of the list of group calls first saw the present status of the round's group call.";
     FLOWS: "laaffic_redial_flows", Gauge, NO_UNIT, ["account", "status"],
         "Tracked flows by present status as of their last good polls; never polled and stale ones count as unknown.";
     FLOW_STATUS_TRANSITIONS: "laaffic_redial_flow_status_transitions", Counter, NO_UNIT, ["account", "status"],

@@ -13,6 +13,7 @@ use exporter_toolkit::exposition::Format;
 use exporter_toolkit::exposition::text::{put_float, put_header, put_integer, put_label_value};
 
 use super::catalogue::{self, Family};
+use super::rounds;
 use super::rows::Rows;
 use crate::model::{Balance, CountByStatus, Nodes, RecallType, Status};
 use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
@@ -22,12 +23,14 @@ use crate::store::{AccountFlows, FlowRecord, Known, Reported, Snapshot};
 enum Source {
     /// Writes one flow's samples, or nothing.
     Flow(fn(&mut Place<'_>, &FlowRecord, &mut Vec<u8>)),
+    /// The same, where outcomes of rounds are read; of other accounts no flow is looked at.
+    Rounds(fn(&mut Place<'_>, &FlowRecord, &mut Vec<u8>)),
     /// Writes one account's samples, or nothing.
     Account(fn(&Place<'_>, &mut Vec<u8>)),
 }
 
 /// The families of flows, in the order of the output. The functions are named after the families.
-static OF_FLOWS: [(Family, Source); 16] = [
+static OF_FLOWS: [(Family, Source); 19] = [
     (catalogue::FLOW_INFO, Source::Flow(info)),
     (catalogue::FLOW_UP, Source::Flow(up)),
     (catalogue::FLOW_ERROR, Source::Flow(error)),
@@ -47,6 +50,9 @@ static OF_FLOWS: [(Family, Source); 16] = [
         Source::Flow(recall_attempts_completed),
     ),
     (catalogue::FLOW_CREATED, Source::Flow(created)),
+    (catalogue::FLOW_ROUND_CALLS, Source::Rounds(rounds::calls)),
+    (catalogue::FLOW_ROUND_STATUS_CODE, Source::Rounds(rounds::status_code)),
+    (catalogue::FLOW_ROUND_STATUS_SINCE, Source::Rounds(rounds::status_since)),
 ];
 
 /// The families of accounts, which follow.
@@ -131,7 +137,7 @@ impl FlowWriter {
                 self.head.extend_from_slice(b"{account=\"");
                 put_label_value(&mut self.head, &account.name);
                 self.head.extend_from_slice(match source {
-                    Source::Flow(_) => b"\",key_id=\"",
+                    Source::Flow(_) | Source::Rounds(_) => b"\",key_id=\"",
                     Source::Account(_) => b"\"",
                 });
             }
@@ -142,7 +148,8 @@ impl FlowWriter {
                 rows: &mut self.rows,
             };
             match source {
-                Source::Flow(put) => {
+                Source::Rounds(_) if account.state.outcome_interval.is_none() => {}
+                Source::Flow(put) | Source::Rounds(put) => {
                     let flows = account.flows.get(self.flow..).unwrap_or_default();
                     for (index, flow) in flows.iter().enumerate() {
                         if index % AHEAD == 0 {
@@ -207,9 +214,9 @@ fn begin(begun: &mut bool, out: &mut Vec<u8>, start: usize, format: Format, fami
 }
 
 /// Where in the snapshot the writer is.
-struct Place<'w> {
-    snapshot: &'w Snapshot,
-    account: &'w AccountFlows,
+pub(super) struct Place<'w> {
+    pub(super) snapshot: &'w Snapshot,
+    pub(super) account: &'w AccountFlows,
     head: &'w [u8],
     rows: &'w mut Rows,
 }
@@ -235,7 +242,7 @@ impl Place<'_> {
 
     /// `name{account="…",key_id="…"`
     #[inline]
-    fn open(&self, flow: &FlowRecord, out: &mut Vec<u8>) {
+    pub(super) fn open(&self, flow: &FlowRecord, out: &mut Vec<u8>) {
         out.extend_from_slice(self.head);
         put_integer(out, flow.info.key_id.get());
         out.push(b'"');

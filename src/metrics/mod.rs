@@ -18,6 +18,7 @@ pub mod catalogue;
 pub mod exposition;
 pub mod flows;
 pub mod probe;
+mod rounds;
 mod rows;
 
 pub use self::activity::{AccountActivity, Activity};

@@ -46,6 +46,7 @@ runbooks![
     "LaafficRedialFlowNotRefreshed",
     "LaafficRedialFlowOverdue",
     "LaafficRedialFlowPendingTooLong",
+    "LaafficRedialFlowReachesNobody",
     "LaafficRedialFlowRejected",
     "LaafficRedialFlowUnknownStatus",
     "LaafficRedialNodeExecutionException",

@@ -26,6 +26,7 @@ use super::fetch::{FetchOutcome, FetchRequest, Halted, Paging, fetch, fetch_in_t
 use super::handle::{Admission, AskedList, Message, ProbeFailure, ProbeRequest, Settings, Update};
 use super::limiter::{Limiter, Permit, Purpose};
 use super::list::{Enough, ListOutcome, ListRequest, Listing, read_list};
+use super::outcomes::{CallsOutcome, OutcomeTurns, read_calls};
 use super::paging::PagingMemory;
 use super::probes::{Asked, Probe, Probes};
 use super::progress::Progress;
@@ -60,6 +61,7 @@ pub(super) struct AccountTask {
     /// How flows are found, where they are.
     discovery: Option<Discovery>,
     terminal_poll_interval: Duration,
+    outcomes: OutcomeTurns,
     events: EventLog,
     paging: PagingMemory,
 }
@@ -85,6 +87,8 @@ enum Ended {
     List(ListReply, Option<ListOutcome>),
     /// What the account has, asked for at that moment.
     Balance(Instant, Option<BalanceOutcome>),
+    /// The group calls, read from that moment on.
+    Calls(Instant, Option<CallsOutcome>),
 }
 
 /// Where a list goes that somebody has asked for.
@@ -97,6 +101,7 @@ struct Standing {
     blocked: bool,
     paused: bool,
     clock_skew_seconds: Option<f64>,
+    outcome_interval: Option<Duration>,
 }
 
 /// Which flow a poll is of, and its turn.
@@ -121,6 +126,7 @@ impl AccountTask {
             balance,
             discovery,
             terminal_poll_interval,
+            outcome_interval,
         } = settings;
         let mut schedule = Schedule::new(now, rate_limit);
         let account = store.account(&name);
@@ -154,9 +160,11 @@ impl AccountTask {
             balance: BalanceTurns::default(),
             discovery: None,
             terminal_poll_interval,
+            outcomes: OutcomeTurns::default(),
             paging: PagingMemory::default(),
         };
         task.want_balance(balance, now);
+        task.want_outcomes(outcome_interval, now);
         task.want_discovery(discovery, false, now);
         task.publish(now);
         task
@@ -175,6 +183,7 @@ impl AccountTask {
             let skipped = self.skip_due(now);
             self.look_at_balance(now);
             self.look_at_list(now);
+            self.look_at_outcomes(now);
             self.publish(now);
             let next = self.next_request(now);
             match next.filter(|next| *next <= now) {
@@ -228,9 +237,10 @@ impl AccountTask {
         let skip = self.schedule.next_due().filter(|_| self.condition.blocked());
         let look = self.credentials.next_look();
         let line = self.events.next_line();
-        let balance = self.next_balance(now);
+        let balance = self.unless_halted(self.balance.next(), now);
+        let outcomes = self.unless_halted(self.outcomes.next(), now);
         let list = self.next_list(now);
-        [request, skip, look, line, balance, self.balance.stale(), list]
+        [request, skip, look, line, balance, self.balance.stale(), outcomes, list]
             .into_iter()
             .flatten()
             .min()
@@ -260,6 +270,7 @@ impl AccountTask {
         let terminal = settings.terminal_poll_interval;
         self.terminal_poll_interval = terminal;
         self.want_balance(settings.balance, now);
+        self.want_outcomes(settings.outcome_interval, now);
         let delisted = gone.iter().any(|flow| !flow.info.is_discovered());
         self.want_discovery(settings.discovery, delisted, now);
         let account = self.store.account(&self.name);
@@ -430,20 +441,30 @@ impl AccountTask {
         self.leave_room();
     }
 
-    /// Takes into account what goes out beside the polls of flows.
-    fn leave_room(&mut self) {
-        let balance = if self.balance.wanted() {
-            1.0 / balance::INTERVAL.as_secs_f64()
+    /// Whether outcomes of rounds are read, and how often, from now on.
+    fn want_outcomes(&mut self, interval: Option<Duration>, now: Instant) {
+        self.outcomes.want(interval, now);
+        if interval.is_some() {
+            self.session.activity.calls(Endpoint::GroupCallQuery);
         } else {
-            0.0
-        };
-        let list = self.discovery.as_ref().map_or(0.0, Discovery::demand);
-        self.schedule.leave_room(balance + list);
+            self.store.forget_rounds(&self.name);
+        }
+        self.leave_room();
     }
 
-    /// When the balance may be asked for: not while nothing else is.
-    fn next_balance(&self, now: Instant) -> Option<Instant> {
-        let next = self.balance.next().filter(|_| !self.condition.blocked())?;
+    /// Leaves room in the account's rate for what is asked beside its flows.
+    fn leave_room(&mut self) {
+        let balance = match self.balance.wanted() {
+            true => 1.0 / balance::INTERVAL.as_secs_f64(),
+            false => 0.0,
+        };
+        let list = self.discovery.as_ref().map_or(0.0, Discovery::demand);
+        self.schedule.leave_room(balance + list + self.outcomes.rate());
+    }
+
+    /// When something may be asked for beside flows: not while nothing else is.
+    fn unless_halted(&self, next: Option<Instant>, now: Instant) -> Option<Instant> {
+        let next = next.filter(|_| !self.condition.blocked())?;
         let pause = self.condition.pause(now);
         Some(pause.map_or(next, |pause| next.max(pause.until)))
     }
@@ -453,7 +474,10 @@ impl AccountTask {
         if self.balance.stale().is_some_and(|stale| stale <= now) {
             self.forget_balance();
         }
-        if self.next_balance(now).is_none_or(|next| next > now) {
+        if self
+            .unless_halted(self.balance.next(), now)
+            .is_none_or(|next| next > now)
+        {
             return;
         }
         self.balance.begin();
@@ -481,6 +505,34 @@ impl AccountTask {
         }
     }
 
+    /// Begins to read the group calls if it is time and flows have rounds that are still to be read.
+    fn look_at_outcomes(&mut self, now: Instant) {
+        if self
+            .unless_halted(self.outcomes.next(), now)
+            .is_none_or(|next| next > now)
+        {
+            return;
+        }
+        let account = self.store.account(&self.name);
+        let Some(wanted) = account.and_then(|account| self.outcomes.begin(&account, now, self.clock.now())) else {
+            return;
+        };
+        let (session, clock_offset) = (Arc::clone(&self.session), self.condition.clock_offset());
+        self.running.push(Box::pin(async move {
+            let outcome = AssertUnwindSafe(read_calls(&session, &wanted, clock_offset, now));
+            Ended::Calls(now, outcome.catch_unwind().await.ok())
+        }));
+    }
+
+    /// Takes in what reading the group calls brought. What it did not bring stays as it is, and ages.
+    fn calls_ended(&mut self, began: Instant, outcome: &CallsOutcome, now: Instant) {
+        self.learn(outcome.seen, Verdict::of(&outcome.result), now);
+        self.outcomes.end(began, outcome.pages, now);
+        self.leave_room();
+        self.store
+            .calls_read(&self.name, &outcome.reading, began, self.clock.now());
+    }
+
     /// Draws the consequences of a fetch, for its flow or for who asked.
     fn ended(&mut self, ended: Ended) {
         let now = Instant::now();
@@ -501,6 +553,11 @@ impl AccountTask {
             Ended::Balance(began, None) => {
                 self.activity.poll_panicked();
                 self.balance.end(began, false);
+            }
+            Ended::Calls(began, Some(outcome)) => self.calls_ended(began, &outcome, now),
+            Ended::Calls(began, None) => {
+                self.activity.poll_panicked();
+                self.outcomes.end(began, 0, now);
             }
             Ended::List(reply, None) => {
                 self.activity.poll_panicked();
@@ -540,8 +597,13 @@ impl AccountTask {
         let mut interval = None;
         match &outcome.result {
             Ok(report) => {
+                let tasks = outcome.tasks.as_deref().filter(|_| self.outcomes.wanted());
+                if tasks.is_some() {
+                    self.outcomes.named(now);
+                }
+                let at = self.clock.now();
                 let complete = self.with_nodes(key_id, *report);
-                if let Some(change) = self.store.succeeded(&self.name, key_id, complete, self.clock.now()) {
+                if let Some(change) = self.store.succeeded_as(&self.name, key_id, complete, tasks, at) {
                     interval = Some(change.base_interval);
                     self.events.succeeded(&change, report, self.condition.blocked());
                     self.note(key_id, report, &outcome.paging, now);
@@ -634,6 +696,7 @@ impl AccountTask {
             blocked: self.condition.blocked(),
             paused: self.condition.pause(now).is_some(),
             clock_skew_seconds: self.condition.clock_skew_seconds(),
+            outcome_interval: self.outcomes.interval(),
         };
         if self.published.replace(standing) == Some(standing) {
             return;
@@ -643,6 +706,7 @@ impl AccountTask {
             account.blocked = standing.blocked;
             account.paused = standing.paused;
             account.clock_skew_seconds = standing.clock_skew_seconds;
+            account.outcome_interval = standing.outcome_interval;
         });
     }
 

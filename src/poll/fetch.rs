@@ -8,7 +8,7 @@ use super::nodes::Gathered;
 use super::progress::Progress;
 use super::requests::{Call, Requests, Seen, Session, Turn, permit_in_time};
 use crate::api::{CallOptions, Client, ClockOffset, Error, Exchange, FlowPage};
-use crate::model::{Endpoint, FlowReport, KeyId, UnreadableFields};
+use crate::model::{Endpoint, FlowReport, KeyId, TaskId, UnreadableFields};
 
 /// How one flow is to be fetched.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(super) struct FetchRequest {
 pub(super) struct FetchOutcome {
     /// The flow's state, or why there is none.
     pub(super) result: Result<FlowReport, Error>,
+    /// The group calls that its rounds ran as, in their order; `None` where the answers have no nodes.
+    pub(super) tasks: Option<Vec<Option<TaskId>>>,
     /// What its requests saw.
     pub(super) seen: Seen,
     /// How many requests the fetch takes where all goes well.
@@ -56,6 +58,7 @@ pub(super) async fn fetch(session: &Session, request: &FetchRequest, permit: Per
     let mut sent = Requests::new(session, request.purpose, &request.progress, request.clock_offset);
     let mut requests = 1;
     let mut paging = Paging::AsSaid;
+    let mut tasks = None;
     let first = QueryDetail {
         key_id: request.key_id,
         page: None,
@@ -66,11 +69,13 @@ pub(super) async fn fetch(session: &Session, request: &FetchRequest, permit: Per
             let mut gathered = Gathered::new(first);
             paging = further_pages(&mut sent, request, &mut gathered).await;
             requests = gathered.pages();
+            tasks = gathered.tasks();
             Ok(gathered.report())
         }
     };
     FetchOutcome {
         result,
+        tasks,
         seen: sent.seen(),
         requests,
         paging,
@@ -150,6 +155,7 @@ pub(super) async fn fetch_in_turn(
         Some(permit) => fetch(session, request, permit).await,
         None => FetchOutcome {
             result: Err(Error::NotSent),
+            tasks: None,
             seen: Seen::nothing(session),
             requests: 0,
             paging: Paging::AsSaid,

@@ -32,6 +32,8 @@ pub(super) struct Settings {
     pub(super) balance: bool,
     /// How flows are found in its list, where they are.
     pub(super) discovery: Option<Discovery>,
+    /// How often the outcomes of its flows' rounds are read; `None` where they are not.
+    pub(super) outcome_interval: Option<Duration>,
 }
 
 impl Settings {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limiter::Purpose;
+use super::list_end::{ListEnd, PageSays};
 use super::progress::Progress;
 use super::requests::{Call, Requests, Seen, Session, Turn};
 use crate::api::{CallOptions, Client, ClockOffset, Error, Exchange, LIST_PAGE_SIZE, ListPage, ListQuery, ListedFlow};
@@ -17,7 +18,7 @@ use crate::config::NameRules;
 use crate::model::{Endpoint, KeyId, Status, UnreadableFields};
 
 /// However many flows the rules leave out, so many further pages are read for the sake of others.
-const MOST_PAGES_DROPPED: u32 = 100;
+const MOST_PAGES_DROPPED: usize = 100;
 
 /// What is to be read.
 #[derive(Debug, Clone)]
@@ -76,7 +77,7 @@ pub(super) async fn read_list(session: &Session, request: &ListRequest) -> ListO
     let result = loop {
         let call = QueryPage {
             query: &request.query,
-            page: reading.next,
+            page: reading.next(),
         };
         progress.extend(Instant::now() + request.patience);
         sent.renew_retries();
@@ -95,7 +96,7 @@ pub(super) async fn read_list(session: &Session, request: &ListRequest) -> ListO
 }
 
 /// A list that is being read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Reading {
     listing: Listing,
     rules: NameRules,
@@ -103,14 +104,10 @@ struct Reading {
     places: HashMap<KeyId, usize>,
     /// How many of the flows are not over.
     going_on: usize,
-    /// The page to ask for.
-    next: u32,
-    /// How many records there were so far, those that were there twice included.
-    records: usize,
-    /// How many of them were left out.
+    /// How many records were left out.
     records_dropped: usize,
-    /// How many records a full page has.
-    page_size: usize,
+    /// How far it has been read.
+    end: ListEnd,
 }
 
 impl Reading {
@@ -120,27 +117,27 @@ impl Reading {
             rules,
             places: HashMap::new(),
             going_on: 0,
-            next: 1,
-            records: 0,
             records_dropped: 0,
-            page_size: LIST_PAGE_SIZE as usize,
+            end: ListEnd::default(),
         }
+    }
+
+    /// The page to ask for.
+    fn next(&self) -> u32 {
+        self.end.pages() + 1
     }
 
     /// Takes the page in that was asked for.
     fn add(&mut self, page: ListPage) {
-        let number = self.next;
         let before = self.different();
-        self.listing.pages += 1;
-        self.next += 1;
-        self.records += page.records;
         self.listing.total = page.total.or(self.listing.total);
-        if number == 1 {
-            // A server that hands out fewer than it was asked for may say so, or else it shows.
-            let said = page.size.and_then(|size| size.try_into().ok()).filter(|size| *size > 0);
-            self.page_size = said.unwrap_or(page.records).clamp(1, LIST_PAGE_SIZE as usize);
-        }
-        let is_end = self.is_end(&page, number);
+        let is_end = self.end.takes(PageSays {
+            records: page.records,
+            total: page.total,
+            pages: page.pages,
+            size: page.size,
+        });
+        self.listing.pages = self.end.pages();
         for flow in page.flows.unwrap_or_default() {
             self.take(flow);
         }
@@ -171,32 +168,15 @@ impl Reading {
         }
     }
 
-    /// Whether this page is the last. What the vendor says of how much there is may be wrong, so it is believed only where the page itself
-    /// does not say otherwise: one that is full is followed by another, unless the records and the pages so far are exactly those that there
-    /// are.
-    fn is_end(&self, page: &ListPage, number: u32) -> bool {
-        let total = page.total.map(|total| usize::try_from(total).unwrap_or(usize::MAX));
-        let says_more = total.is_some_and(|total| total > self.records)
-            || page.pages.is_some_and(|pages| pages > i64::from(number));
-        match (page.records, page.records >= self.page_size) {
-            (0, _) => true,
-            (_, false) => !says_more,
-            (_, true) => !says_more && total == Some(self.records) && page.pages.is_some(),
-        }
-    }
-
     /// Whether there are as many flows as are wanted, or so many pages have been read that there should be.
     fn has_enough(&self, enough: Enough) -> bool {
         let (flows, most_flows) = match enough {
             Enough::Flows(most) => (self.listing.flows.len(), most),
             Enough::GoingOn(most) => (self.going_on, most),
         };
-        let records = self.records - self.records_dropped;
-        let pages_dropped = u32::try_from(self.records_dropped / self.page_size).unwrap_or(u32::MAX);
-        flows >= most_flows
-            || records >= most_flows.saturating_mul(2)
-            || pages_dropped
-                >= MOST_PAGES_DROPPED.saturating_add(u32::try_from(most_flows / self.page_size).unwrap_or(u32::MAX))
+        let records = self.end.records() - self.records_dropped;
+        let most_dropped = most_flows.saturating_add(MOST_PAGES_DROPPED * LIST_PAGE_SIZE as usize);
+        flows >= most_flows || records >= most_flows.saturating_mul(2) || self.records_dropped >= most_dropped
     }
 }
 
@@ -284,7 +264,7 @@ mod tests {
         fn read(self) -> Listing {
             let mut reading = Reading::new(NameRules::default());
             while !reading.listing.whole {
-                reading.add(self.page(reading.next));
+                reading.add(self.page(reading.next()));
             }
             reading.listing
         }
@@ -367,7 +347,7 @@ mod tests {
             ..PROPER
         };
         while !reading.has_enough(Enough::Flows(2_000)) {
-            reading.add(endless.page(reading.next));
+            reading.add(endless.page(reading.next()));
         }
         assert_eq!((reading.listing.flows.len(), reading.listing.pages), (2_000, 20));
         assert!(!reading.listing.whole);
@@ -376,7 +356,7 @@ mod tests {
         // The same flow on every page, and a new one to keep it going.
         let mut reading = Reading::new(NameRules::default());
         while !reading.has_enough(Enough::Flows(2_000)) {
-            let number = u64::from(reading.next);
+            let number = u64::from(reading.next());
             reading.add(page((1..=99).chain([number + 1_000])));
         }
         assert!(reading.listing.pages <= 40, "{} pages", reading.listing.pages);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::api::{FlowPage, Node, NodeKey};
-use crate::model::{CountByStatus, FlowReport, Nodes, Status, UnreadableFields};
+use crate::model::{CountByStatus, FlowReport, Nodes, Status, TaskId, UnreadableFields};
 
 /// Pages asked for in one poll, the first included.
 pub(super) const MAX_PAGES: u32 = 10;
@@ -28,6 +28,8 @@ pub(super) struct Gathered {
     keyed: HashMap<NodeKey, Status>,
     /// Nodes without a key, which can be told from a repetition only as a whole page.
     anonymous: CountByStatus,
+    /// The group calls that the nodes ran as, in the order in which the nodes came, with their keys; no more than a flow has.
+    tasks: Vec<(Option<NodeKey>, Option<TaskId>)>,
     /// The nodes of the last page.
     last: Vec<Node>,
     /// What the vendor says of how much there is, as of the last answer that did.
@@ -53,6 +55,7 @@ impl Gathered {
             any: nodes.is_some(),
             keyed: HashMap::new(),
             anonymous: CountByStatus::default(),
+            tasks: Vec::new(),
             last: Vec::new(),
             total: first.total,
             pages_there_are: first.pages,
@@ -99,6 +102,7 @@ impl Gathered {
             if self.first_page_missing {
                 // What has no key is on that page once more.
                 self.anonymous = CountByStatus::default();
+                self.tasks.retain(|(key, _)| key.is_some());
             }
         }
         // A vendor that honours no page number gives the same page again, and may say which one that is.
@@ -120,11 +124,22 @@ impl Gathered {
             match node.key {
                 Some(key) => drop(self.keyed.insert(key, node.status)),
                 None if !is_repetition => self.anonymous.add(node.status),
-                None => {}
+                None => continue,
             }
+            self.note_task(node);
         }
         self.last = nodes;
         self.have() > before
+    }
+
+    fn note_task(&mut self, node: &Node) {
+        let is_full = self.tasks.len() as u64 >= MOST_NODES_OF_A_FLOW;
+        let mut known = self.tasks.iter_mut();
+        match known.find(|(key, _)| key.is_some() && *key == node.key) {
+            Some((_, task)) => *task = node.task,
+            None if is_full => {}
+            None => self.tasks.push((node.key, node.task)),
+        }
     }
 
     /// How many requests were needed.
@@ -142,18 +157,31 @@ impl Gathered {
         self.ended && self.pages > 1 && self.incomplete()
     }
 
+    /// The group calls that the rounds ran as, in their order; none where the nodes may be those of several flows. `None` where no nodes were
+    /// handed out.
+    pub(super) fn tasks(&self) -> Option<Vec<Option<TaskId>>> {
+        let tasks = || match self.is_of_several() {
+            true => Vec::new(),
+            false => self.tasks.iter().map(|(_, task)| *task).collect(),
+        };
+        self.any.then(tasks)
+    }
+
+    /// A page that names no flow may be of all flows.
+    fn is_of_several(&self) -> bool {
+        let names_its_flow = self.first.key_id.is_some() || self.first.status.is_some();
+        !names_its_flow && self.have() > MOST_NODES_OF_A_FLOW
+    }
+
     /// The whole, as far as it was handed out.
     pub(super) fn report(&self) -> FlowReport {
-        // A page that names no flow may be of all flows.
-        let names_its_flow = self.first.key_id.is_some() || self.first.status.is_some();
-        let is_of_several = !names_its_flow && self.have() > MOST_NODES_OF_A_FLOW;
         let nodes = || {
             let mut by_status = self.anonymous;
             self.keyed.values().for_each(|status| by_status.add(*status));
             Nodes {
                 by_status,
                 reported: self.total,
-                truncated: self.incomplete() || is_of_several,
+                truncated: self.incomplete() || self.is_of_several(),
             }
         };
         FlowReport {
@@ -226,6 +254,7 @@ mod tests {
                     keys.map(|key| Node {
                         key: (!self.keyless).then_some(NodeKey::Number(key)),
                         status: Status::Completed,
+                        task: TaskId::of_number(1000 + key),
                     })
                     .collect(),
                 ),
@@ -379,6 +408,41 @@ mod tests {
             assert_eq!((asked_for, came, helped), (asked, nodes, helpful), "{what}");
             assert_eq!(truncated, came > 10 || i64::from(came) < pager.total, "{what}");
         }
+    }
+
+    /// The tasks that a flow of so many nodes has, numbered by the nodes.
+    fn tasks(pager: Pager) -> Vec<Option<i64>> {
+        let mut gathered = Gathered::new(pager.page(None));
+        while let Some(number) = gathered.next_page() {
+            gathered.add(pager.page(Some(number)));
+        }
+        let number = |task| match task {
+            Some(TaskId::Number(number)) => Some(number - 1000),
+            _ => None,
+        };
+        gathered.tasks().unwrap().into_iter().map(number).collect()
+    }
+
+    #[test]
+    fn rounds_have_their_tasks_in_the_order_of_the_nodes_whatever_the_pager() {
+        let ten: Vec<_> = (1..=10).map(Some).collect();
+        let one_a_page = Pager {
+            own_size: Some(1),
+            says_current: true,
+            ..of(10)
+        };
+        for pager in [of(10), one_a_page] {
+            for keyless in [false, true] {
+                assert_eq!(tasks(Pager { keyless, ..pager }), ten, "{keyless}");
+            }
+        }
+        assert_eq!(tasks(of(3)), [Some(1), Some(2), Some(3)]);
+        assert_eq!(tasks(of(11)), [], "nobody knows whose they are");
+        let mut gathered = Gathered::new(of(1).page(None));
+        let mut page = of(1).page(None);
+        page.nodes.as_mut().unwrap()[0].task = None;
+        gathered.count(page.nodes.unwrap(), true);
+        assert_eq!(gathered.tasks(), Some(vec![None]), "the newer of the two");
     }
 
     #[test]

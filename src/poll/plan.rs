@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::PollError;
 use super::handle::Settings;
+use super::outcomes;
 use crate::api::{Client, ClientError, Connection, Credentials, Network, Transport};
 use crate::config::{Account, Config};
 use crate::model::FlowInfo;
@@ -81,6 +82,7 @@ fn settings(
         terminal_poll_interval: config.global.terminal_poll_interval.get(),
         balance: account.settings.balance,
         discovery: account.discovery.clone(),
+        outcome_interval: (account.settings.outcomes).then(|| outcomes::interval(config.global.poll_interval.get())),
     })
 }
 

@@ -39,6 +39,8 @@ pub struct AccountState {
     pub balance: Option<Balance>,
     /// How finding flows in the vendor's list goes, where it is read.
     pub discovery: Option<Discovery>,
+    /// How often its group calls are read, for the outcomes of its flows' rounds; `None` where they are not.
+    pub outcome_interval: Option<Duration>,
     /// How often flows of the account were seen to enter each status, those that are not tracked any more included.
     pub transitions: CountByStatus,
 }
@@ -52,6 +54,7 @@ impl AccountState {
         last_error: None,
         balance: None,
         discovery: None,
+        outcome_interval: None,
         transitions: CountByStatus::NONE,
     };
 

@@ -10,6 +10,7 @@
 mod account;
 mod listing;
 mod record;
+mod rounds;
 mod snapshot;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,9 @@ use tokio::time::Instant;
 pub use self::account::{AccountFlows, AccountState, BLOCKED_TRY_INTERVAL, LastError, stretched};
 pub use self::listing::{ListUpdate, Taken};
 pub use self::record::{Failure, FlowRecord, Known, Listed, Reported};
+pub use self::rounds::{CallsReading, Round, RoundShown, Rounds};
 pub use self::snapshot::{Policy, Snapshot};
-use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Status};
+use crate::model::{AccountName, FailureReason, FlowInfo, FlowReport, KeyId, Status, TaskId};
 
 /// What a poll changed, for the one log line that it may deserve.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +135,22 @@ impl Store {
 
     /// Takes a good answer in. `None` where the flow is not tracked (any more).
     pub fn succeeded(&self, account: &str, key_id: KeyId, report: FlowReport, at: SystemTime) -> Option<Change> {
+        self.succeeded_as(account, key_id, report, None, at)
+    }
+
+    /// The same, with the group calls that its nodes ran as, where the answer has nodes and somebody wants to know.
+    pub fn succeeded_as(
+        &self,
+        account: &str,
+        key_id: KeyId,
+        report: FlowReport,
+        tasks: Option<&[Option<TaskId>]>,
+        at: SystemTime,
+    ) -> Option<Change> {
         self.replace(account, key_id, |flow, account| {
+            if let Some(tasks) = tasks {
+                flow.runs_as(tasks);
+            }
             take(flow, account, report, at);
         })
     }
@@ -195,6 +212,11 @@ impl Store {
         let mut inner = self.lock();
         inner.last_poll_ended = Instant::now();
         inner.replace(account, key_id, update)
+    }
+
+    /// Changes what is known of a flow beside what its polls say.
+    fn change_flow(&self, account: &str, key_id: KeyId, change: impl FnOnce(&mut FlowRecord)) {
+        self.lock().replace(account, key_id, |flow, _| change(flow));
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

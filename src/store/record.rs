@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::rounds::Rounds;
 use crate::model::{FailureReason, FlowInfo, FlowReport, Nodes, Origin, RecallType, Status};
 
 /// What the exporter knows of one flow. Immutable: a poll replaces it.
@@ -20,6 +21,8 @@ pub struct FlowRecord {
     pub exceptions: u32,
     /// What only the vendor's list tells; `None` where it never told of this flow. Boxed, since configured flows may do without.
     pub listed: Option<Box<Listed>>,
+    /// The group calls of its rounds; `None` where nobody wants to know, or none has run.
+    pub rounds: Option<Arc<Rounds>>,
 }
 
 /// What only the vendor's list tells of a flow.
@@ -62,7 +65,7 @@ pub struct Reported<T> {
 }
 
 /// What is reported now, else what was last.
-fn latest<T>(now: Option<T>, before: Option<Reported<T>>, at: Instant) -> Option<Reported<T>> {
+pub(super) fn latest<T>(now: Option<T>, before: Option<Reported<T>>, at: Instant) -> Option<Reported<T>> {
     now.map(|value| Reported { value, at }).or(before)
 }
 
@@ -85,6 +88,7 @@ impl FlowRecord {
             failure: None,
             exceptions: 0,
             listed: None,
+            rounds: None,
         }
     }
 

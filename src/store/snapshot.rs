@@ -118,7 +118,11 @@ impl Snapshot {
             let tracked = tracked.and_then(|account| Some((account, account.flow(key_id)?)));
             let record = Arc::make_mut(flow);
             if let Some((account, tracked)) = tracked {
-                *record = FlowRecord::clone(tracked);
+                *record = FlowRecord {
+                    // They are read for all flows together, and not for one.
+                    rounds: None,
+                    ..FlowRecord::clone(tracked)
+                };
                 Arc::make_mut(&mut record.info).poll_interval = self.poll_interval(account, tracked);
             }
             match result {

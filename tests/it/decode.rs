@@ -1,7 +1,7 @@
 //! Decoding, for any input: no body can end the program, and what is written in a documented shape is read back.
 
 use laaffic_exporter::api::{Error, FlowPage, Node, NodeKey, decode};
-use laaffic_exporter::model::{RecallType, ResponseField, Status, UnreadableFields};
+use laaffic_exporter::model::{RecallType, ResponseField, Status, TaskId, UnreadableFields};
 use proptest::array::{uniform2, uniform3, uniform5};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -132,6 +132,7 @@ fn expected(said: &Said) -> FlowPage {
     let node = |[key_id, status]: &[Option<i64>; 2]| Node {
         key: key_id.map(NodeKey::Number),
         status: Status::from_code(*status),
+        task: TaskId::of_number(5),
     };
     let mut unreadable = UnreadableFields::default();
     let mut amount = |field, number: Option<i64>, times| {

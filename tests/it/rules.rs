@@ -9,7 +9,7 @@ use serde_yaml::Value;
 use testkit::assertions::says;
 
 /// The alerts, whose names routes and runbooks rely on, and how urgent they are: `critical` pages somebody, `warning` is a ticket.
-const ALERTS: [(&str, &str); 27] = [
+const ALERTS: [(&str, &str); 28] = [
     ("LaafficAccountBalanceLow", "warning"),
     ("LaafficAccountBlocked", "critical"),
     ("LaafficAccountNotRefreshed", "critical"),
@@ -34,6 +34,7 @@ const ALERTS: [(&str, &str); 27] = [
     ("LaafficRedialFlowNotRefreshed", "warning"),
     ("LaafficRedialFlowOverdue", "warning"),
     ("LaafficRedialFlowPendingTooLong", "warning"),
+    ("LaafficRedialFlowReachesNobody", "warning"),
     ("LaafficRedialFlowRejected", "warning"),
     ("LaafficRedialFlowUnknownStatus", "warning"),
     ("LaafficRedialNodeExecutionException", "warning"),

@@ -12,7 +12,7 @@ pub(super) enum Field {
 }
 
 /// Fields that hold a number, in the order of the vendor's page.
-const NUMBERS: [&str; 32] = [
+const NUMBERS: [&str; 35] = [
     "code",
     "status",
     "keyId",
@@ -45,6 +45,9 @@ const NUMBERS: [&str; 32] = [
     "finishNum",
     "numCnt",
     "callNum",
+    "success",
+    "fail",
+    "jobId",
 ];
 
 /// Fields that hold a moment.

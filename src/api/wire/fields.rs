@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Object, Read};
 use super::moment::moment;
-use crate::model::{RecallType, ResponseField, Status, UnreadableFields, WrittenTime};
+use crate::model::{RecallType, ResponseField, Status, TaskId, UnreadableFields, WrittenTime};
 
 /// In characters; a label or a line of a page need not hold more.
 const LONGEST_WORDS: usize = 200;
@@ -59,6 +59,16 @@ impl Reader {
         let is_none = |of: char| of.is_control() || matches!(of, '\u{2028}' | '\u{2029}');
         let line = words.chars().map(|of| if is_none(of) { ' ' } else { of });
         Some(line.take(LONGEST_WORDS).collect::<String>().into())
+    }
+
+    /// Which group call is meant.
+    pub(super) fn task(&mut self, data: &Object<'_>, field: ResponseField) -> Option<TaskId> {
+        let value = data.get(field.label());
+        match value.int() {
+            Read::Is(number) => TaskId::of_number(number),
+            Read::Absent => None,
+            Read::Odd => TaskId::of_words(&self.take(field, value.words())?),
+        }
     }
 
     /// A moment.

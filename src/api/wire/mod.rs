@@ -5,6 +5,7 @@
 //! `fields` (what is read of an object), `json` (what a value is) and `moment` (times).
 
 mod balance;
+mod calls;
 mod documented;
 mod envelope;
 mod fields;
@@ -15,6 +16,7 @@ mod moment;
 mod redact;
 
 pub use self::balance::decode_balance;
+pub use self::calls::{CallsPage, decode_calls};
 pub use self::flow::{FlowPage, Node, NodeKey, decode};
 pub use self::list::{ListPage, ListedFlow, decode_list};
 pub use self::redact::redact;

@@ -18,10 +18,10 @@ use exporter_toolkit::exposition::body::{FRAME, Frames};
 use super::{Activity, Exposition, catalogue, registry};
 use crate::golden;
 use crate::model::{
-    AccountName, ApiCode, Balance, CountByStatus, Discovery, Endpoint, FailureReason, FlowInfo, FlowReport, KeyId,
-    Nodes, Origin, Outcome, RecallType, Status, Task,
+    AccountName, ApiCode, Balance, CountByStatus, Discovery, Endpoint, FailureReason, FlowInfo, FlowReport, GroupCall,
+    KeyId, Nodes, Origin, Outcome, RecallType, Status, Task, TaskId,
 };
-use crate::store::{AccountFlows, ListUpdate, Policy, Store};
+use crate::store::{AccountFlows, CallsReading, ListUpdate, Policy, Store};
 
 const POLICY: Policy = Policy {
     stale_after: Duration::from_secs(300),
@@ -134,6 +134,7 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
         &[Status::Completed, Status::InProgress, Status::Pending],
         662.123_456,
     );
+    name_rounds(&store, at(662.123_456));
     polled(14, Some(2), &[Status::Completed; 2], 603.0);
     let reason = FailureReason::Transport(Outcome::Timeout);
     store.failed("main", key(14), reason, None, at(663.0)).unwrap();
@@ -199,6 +200,7 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
         state.clock_skew_seconds = Some(-1.25);
     });
     store.update_account("main", |state| {
+        state.outcome_interval = Some(Duration::from_secs(300));
         state.budget_ratio = 0.02;
         state.balance = Some(Balance {
             balance: Some(-1_234.56),
@@ -214,6 +216,30 @@ async fn every_kind_of_flow() -> (Arc<Activity>, Store) {
     counted.retry(Endpoint::QueryDetail);
     activity.reload_failed();
     (activity, store)
+}
+
+/// Names three rounds of flow 12: one that has ended, one of which not everything is reported, and one that is not in the list.
+fn name_rounds(store: &Store, at: SystemTime) {
+    let known = [Status::Completed, Status::InProgress, Status::Pending];
+    let tasks = [1, 2, 3].map(TaskId::of_number);
+    store
+        .succeeded_as("main", key(12), report(Some(1), &known), Some(&tasks), at)
+        .unwrap();
+    let call = |number, status, numbers, fail| GroupCall {
+        task: TaskId::Number(number),
+        status: Some(status),
+        numbers,
+        success: Some(300),
+        fail,
+        created: None,
+    };
+    let calls = [call(1, 2, Some(1000), Some(700)), call(2, 9, Some(700), None)];
+    let now = tokio::time::Instant::now();
+    let reading = CallsReading {
+        found: calls.into_iter().map(|call| (call.task, (call, now))).collect(),
+        ..CallsReading::default()
+    };
+    store.calls_read("main", &reading, now, at);
 }
 
 #[tokio::test(start_paused = true)]

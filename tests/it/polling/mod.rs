@@ -11,6 +11,7 @@ mod discovery;
 mod list;
 mod log;
 mod odd_answers;
+mod outcomes;
 mod paging;
 mod probe;
 mod probe_load;

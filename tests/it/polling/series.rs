@@ -73,22 +73,37 @@ async fn a_flow_has_the_series_that_the_reference_counts() {
     is_documented(&world.scrape(), 1, STALE, &[]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_account_and_the_exporter_have_the_series_that_the_reference_counts() {
-    let world = World::start(vec![Setup::new("main", vec![still(1)])]);
+/// How many series an account as a whole has after its first polls, and how many the exporter.
+async fn of_account(setup: Setup) -> (usize, usize) {
+    let world = World::start(vec![setup]);
     world.pass(MINUTE).await;
     let scrape = world.scrape();
     let of_a_flow = scraped(&scrape, 1).0;
-    let of_account = scrape
-        .series()
-        .filter(|series| series.contains("account=\"main\""))
-        .count()
-        - of_a_flow;
+    let of_main = scrape.series().filter(|series| series.contains("account=\"main\""));
+    let of_account = of_main.count() - of_a_flow;
     // One more than here: where people reach it, which is not known without a socket.
-    let of_exporter = scrape.series().count() - of_account - of_a_flow + 1;
+    (of_account, scrape.series().count() - of_account - of_a_flow + 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_and_the_exporter_have_the_series_that_the_reference_counts() {
+    let setup = || Setup::new("main", vec![still(1)]);
+    let (of_an_account, of_exporter) = of_account(setup()).await;
+    let with_balance = Setup {
+        balance: true,
+        ..setup()
+    };
+    let with_balance = of_account(with_balance).await.0 - of_an_account;
+    let with_outcomes = Setup {
+        outcomes: true,
+        ..setup()
+    };
+    let with_outcomes = of_account(with_outcomes).await.0 - of_an_account;
     let section = section();
     for said in [
-        format!("An account has {of_account},"),
+        format!("An account has {of_an_account},"),
+        format!("; {with_balance} more where it is asked for its balance"),
+        format!("and {with_outcomes} more where outcomes of rounds are read."),
         format!("The exporter as a whole has {of_exporter}."),
     ] {
         assert!(section.contains(&said), "{said}\n{section}");

@@ -23,7 +23,7 @@ const KEY: &str = "key-of-main";
 fn configured(base_url: &str, api_key: &str) -> Folder {
     Folder::configured(&format!(
         "global: {{ request_timeout: 20s }}\naccounts:\n  - name: main\n    base_url: {base_url}\n    api_key: '{api_key}'\n    \
-         api_secret: secret-of-main\n    balance: true\n    flows: [{{ key_id: 12 }}]\n"
+         api_secret: secret-of-main\n    balance: true\n    outcomes: true\n    flows: [{{ key_id: 12 }}]\n"
     ))
 }
 

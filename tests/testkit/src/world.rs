@@ -211,6 +211,8 @@ pub struct Setup {
     pub balance: bool,
     /// How further flows are found, where they are.
     pub discovery: Option<Discovery>,
+    /// Whether the outcomes of its flows' rounds are read.
+    pub outcomes: bool,
     /// A folder with the key and the secret as files, where they are not in the configuration.
     pub secrets: Option<PathBuf>,
 }
@@ -228,6 +230,7 @@ impl Setup {
             http_client: HttpClient::default(),
             balance: false,
             discovery: None,
+            outcomes: false,
             secrets: None,
         }
     }
@@ -487,6 +490,7 @@ fn account(setup: &Setup) -> Account {
             max_concurrent_requests: Whole::new(setup.max_concurrent_requests as u64).unwrap(),
             http_client: setup.http_client.clone(),
             balance: setup.balance,
+            outcomes: setup.outcomes,
             ..schema::Account::default()
         },
         flows: setup.flows.iter().map(flow).collect(),

@@ -26,10 +26,14 @@ const FLOWS: [Flow; 2] = [
 ];
 
 /// What finds nothing in the calm, and is to find nothing.
-const SILENT_IN_THE_CALM: [(&str, &str); 7] = [
+const SILENT_IN_THE_CALM: [(&str, &str); 10] = [
     ("laaffic-redial-flow: Polling", "B"),
     ("laaffic-redial-flow: annotation \"Reloads\"", ""),
     ("laaffic-redial-flow: annotation \"Refused reloads\"", ""),
+    // A week ago there was no demo.
+    ("laaffic-redial-outcomes: Against last week", "B"),
+    ("laaffic-redial-outcomes: annotation \"Reloads\"", ""),
+    ("laaffic-redial-outcomes: annotation \"Refused reloads\"", ""),
     ("laaffic-redial-overview: annotation \"Reloads\"", ""),
     ("laaffic-redial-overview: annotation \"Refused reloads\"", ""),
     ("laaffic-exporter-health: annotation \"Reloads\"", ""),

@@ -8,7 +8,7 @@ use super::envelope::with_data;
 use super::fields::Reader;
 use super::json::{Object, Read, Value, identity};
 use crate::api::Error;
-use crate::model::{RecallType, ResponseField, Status, UnreadableFields};
+use crate::model::{RecallType, ResponseField, Status, TaskId, UnreadableFields};
 
 /// One answer to queryDetail: what it reports of the flow, and the nodes it handed out. `None` is "not reported".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Node {
     pub key: Option<NodeKey>,
     /// `nodeStatus`.
     pub status: Status,
+    /// `taskId` of the group call that the round ran as; `None` until it has run.
+    pub task: Option<TaskId>,
 }
 
 /// A node's `keyId`, only ever compared. It is documented as a number; a text, or a number that is too large, tells
@@ -122,6 +124,7 @@ impl Node {
         Self {
             key,
             status: Status::from_code(reader.int(node, ResponseField::NodeStatus)),
+            task: reader.task(node, ResponseField::TaskId),
         }
     }
 }

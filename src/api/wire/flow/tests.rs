@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::ApiCode;
+use crate::model::{ApiCode, TaskId};
 
 fn page(json: &str) -> FlowPage {
     decode(json.as_bytes()).unwrap()
@@ -9,6 +9,15 @@ fn node(key: i64, status: Status) -> Node {
     Node {
         key: Some(NodeKey::Number(key)),
         status,
+        task: None,
+    }
+}
+
+/// The same as the group call of this number.
+fn ran_as(task: i64, node: Node) -> Node {
+    Node {
+        task: Some(TaskId::Number(task)),
+        ..node
     }
 }
 
@@ -32,7 +41,7 @@ fn the_documented_shape() {
     );
     assert_eq!(
         page.nodes,
-        Some(vec![node(1, Status::Completed), node(2, Status::Pending)])
+        Some(vec![ran_as(9, node(1, Status::Completed)), node(2, Status::Pending)])
     );
     assert!(page.unreadable.is_empty());
 }
@@ -43,7 +52,7 @@ fn the_example_of_the_vendors_page() {
     let page = page(include_str!("../../../../tests/fixtures/api/vendor_example.json"));
     assert_eq!((page.key_id, page.status), (None, None));
     assert_eq!((page.total, page.pages), (Some(574), Some(574)));
-    assert_eq!(page.nodes, Some(vec![node(1427, Status::Completed)]));
+    assert_eq!(page.nodes, Some(vec![ran_as(5_009_612, node(1427, Status::Completed))]));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use laaffic_exporter::api::{Error, FlowPage, NodeKey, decode, redact};
+use laaffic_exporter::model::TaskId;
 
-/// How an answer is read, without the keys of nodes that are not numbers: of those it counts only which are the same.
+/// How an answer is read, without the keys and tasks of nodes that are not numbers: of the keys it counts only which are the same.
 #[derive(Debug, PartialEq)]
 pub struct Reading {
     /// What was decoded.
@@ -25,6 +26,7 @@ pub fn reading(body: &[u8]) -> Result<Reading, String> {
     let same = nodes.map(|(place, node)| {
         let first = *first.entry(node.key).or_insert(place);
         node.key = node.key.filter(|key| matches!(key, NodeKey::Number(_)));
+        node.task = node.task.filter(|task| matches!(task, TaskId::Number(_)));
         first
     });
     let same = same.collect();

@@ -1,6 +1,6 @@
-//! The vendor's answers about an account as a whole: its list of flows, and what it has.
+//! The vendor's answers about an account as a whole: its lists of flows and of group calls, and what it has.
 
-use laaffic_exporter::api::{ListedFlow, decode_balance, decode_list};
+use laaffic_exporter::api::{ListedFlow, decode_balance, decode_calls, decode_list};
 
 use super::answer::quotes_nothing;
 
@@ -15,6 +15,17 @@ pub fn lists(body: &[u8]) {
             // The shortest record is `{},`.
             assert!(flows.len() <= page.records && page.records * 3 <= body.len());
             flows.iter().for_each(can_be_shown);
+        }
+        Err(error) => quotes_nothing(&error.to_string()),
+    }
+    let read = decode_calls(body);
+    assert_eq!(format!("{read:?}"), format!("{:?}", decode_calls(body)));
+    match read {
+        Ok(page) => {
+            let calls = page.calls.unwrap_or_default();
+            assert!(calls.len() <= page.records && page.records * 3 <= body.len());
+            let amounts = calls.iter().flat_map(|call| [call.numbers, call.success, call.fail]);
+            assert!(amounts.flatten().all(|amount| amount >= 0));
         }
         Err(error) => quotes_nothing(&error.to_string()),
     }

@@ -79,6 +79,10 @@ pub(super) async fn read_list(session: &Session, request: &ListRequest) -> ListO
             query: &request.query,
             page: reading.next(),
         };
+        // The vendor wants to be left alone since the page before, or refuses somebody else.
+        if reading.listing.pages > 0 && session.halted.is_cancelled() {
+            break Err(Error::NotSent);
+        }
         progress.extend(Instant::now() + request.patience);
         sent.renew_retries();
         match sent.answer(&call, Turn::Further).await {

@@ -55,7 +55,11 @@ pub(super) struct Schedule {
     free: Vec<u32>,
     queue: BinaryHeap<Reverse<Due>>,
     /// Flows that go before all others.
+    first: VecDeque<Due>,
+    /// Flows that take turns with those in the queue that have been due longer.
     ahead: VecDeque<Due>,
+    /// Whether the last turn was one of those.
+    ahead_went: bool,
     /// Flows that have been due for longer than those in the queue, oldest first, but wait for [`Self::wake_all`].
     parked: VecDeque<Due>,
     /// Requests per second that go out beside those for flows.
@@ -73,7 +77,9 @@ impl Schedule {
             flows: Vec::new(),
             free: Vec::new(),
             queue: BinaryHeap::new(),
+            first: VecDeque::new(),
             ahead: VecDeque::new(),
+            ahead_went: false,
             parked: VecDeque::new(),
             besides: 0.0,
             demand: BTreeMap::new(),
@@ -92,7 +98,15 @@ impl Schedule {
         Some(slot)
     }
 
-    /// Adds a flow that is due at once, before all that have been due longer.
+    /// Adds a flow that is due at once, before all others.
+    pub(super) fn add_first(&mut self, key_id: KeyId, interval: Duration, now: Instant) -> Option<Slot> {
+        let slot = self.place(key_id, interval)?;
+        self.first.push_back(Due { at: now, slot });
+        Some(slot)
+    }
+
+    /// Adds a flow that is due at once. With those that have been due longer it takes turns, so that it waits for none of them but one, and
+    /// they do not wait for ever.
     pub(super) fn add_ahead(&mut self, key_id: KeyId, interval: Duration, now: Instant) -> Option<Slot> {
         let slot = self.place(key_id, interval)?;
         self.ahead.push_back(Due { at: now, slot });
@@ -117,6 +131,9 @@ impl Schedule {
             .is_some_and(|Reverse(due)| self.planned(due.slot).is_none())
         {
             self.queue.pop();
+        }
+        while self.first.front().is_some_and(|due| self.planned(due.slot).is_none()) {
+            self.first.pop_front();
         }
         while self.ahead.front().is_some_and(|due| self.planned(due.slot).is_none()) {
             self.ahead.pop_front();
@@ -228,8 +245,26 @@ impl Schedule {
 
     /// When the next flow is due that is not parked.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let ahead = self.ahead.front().map(|due| due.at);
+        let ahead = self.first.front().or(self.ahead.front()).map(|due| due.at);
         ahead.or_else(|| self.queue.peek().map(|Reverse(due)| due.at))
+    }
+
+    /// Takes out whose turn it is of those that are not parked.
+    fn next_in_turn(&mut self) -> Option<Due> {
+        if let Some(first) = self.first.pop_front() {
+            return Some(first);
+        }
+        let waits_longer = |ahead: &Due| self.queue.peek().is_some_and(|Reverse(due)| due.at < ahead.at);
+        let queue_is_next = self
+            .ahead
+            .front()
+            .is_none_or(|ahead| self.ahead_went && waits_longer(ahead));
+        self.ahead_went = !queue_is_next;
+        if queue_is_next {
+            self.queue.pop().map(|Reverse(due)| due)
+        } else {
+            self.ahead.pop_front()
+        }
     }
 
     /// When a flow that is due at `due` has waited for a third of the shortest interval in force, so that no probe may go before it any more.
@@ -240,10 +275,7 @@ impl Schedule {
 
     /// Sets the flow of [`Self::next_due`] aside; it comes back by [`Self::take`], or with all others.
     pub(super) fn park(&mut self) -> Option<KeyId> {
-        let due = match self.ahead.pop_front() {
-            Some(due) => due,
-            None => self.queue.pop()?.0,
-        };
+        let due = self.next_in_turn()?;
         let key_id = self.planned(due.slot)?.key_id;
         self.parked.push_back(due);
         self.let_go();
@@ -252,7 +284,8 @@ impl Schedule {
 
     /// Makes every flow due now, the parked ones first.
     pub(super) fn wake_all(&mut self, now: Instant) {
-        let ahead = std::mem::take(&mut self.ahead);
+        let mut ahead = std::mem::take(&mut self.first);
+        ahead.append(&mut self.ahead);
         let parked = std::mem::take(&mut self.parked);
         let queue = std::mem::take(&mut self.queue);
         let first = ahead.into_iter().chain(parked);
@@ -264,9 +297,9 @@ impl Schedule {
 
     /// Takes the flow out that has been due longest, or will be due first; it comes back by [`Self::again`] or [`Self::put_back`].
     pub(super) fn take(&mut self) -> Option<(Due, KeyId)> {
-        let due = match self.ahead.pop_front().or_else(|| self.parked.pop_front()) {
+        let due = match self.parked.pop_front() {
             Some(due) => due,
-            None => self.queue.pop()?.0,
+            None => self.next_in_turn()?,
         };
         let key_id = self.planned(due.slot)?.key_id;
         self.let_go();
@@ -288,7 +321,10 @@ impl Schedule {
 
     /// Whether no flow waits for its poll, parked or not.
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.parked.is_empty() && self.ahead.is_empty()
+        [&self.first, &self.ahead, &self.parked]
+            .into_iter()
+            .all(VecDeque::is_empty)
+            && self.queue.is_empty()
     }
 
     /// Plans the next poll of a flow whose last one was due at `due`, began at `began` and has ended, with the interval that it asks for and
@@ -543,6 +579,24 @@ mod tests {
             };
             schedule.again(due, due.at, interval, 1, due.at);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_added_ahead_takes_turns_with_those_that_wait_longer_and_who_is_added_first_waits_for_none() {
+        let (mut schedule, now) = schedule(4, MINUTE, 5.0);
+        let later = now + Duration::from_secs(1);
+        let key = |number| KeyId::new(number).unwrap();
+        for number in [10, 11, 12] {
+            schedule.add_ahead(key(number), MINUTE, later);
+        }
+        let gone = schedule.add_ahead(key(13), MINUTE, later).unwrap();
+        schedule.add_first(key(20), MINUTE, later);
+        schedule.remove(gone);
+        let order: Vec<_> = std::iter::from_fn(|| schedule.take())
+            .map(|(_, key)| key.get())
+            .collect();
+        assert_eq!(order, [20, 10, 1, 11, 2, 12, 3, 4]);
+        assert!(schedule.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -58,8 +58,13 @@ impl AccountTask {
         let Some(next) = discovery.next().filter(|_| self.condition.pause(now).is_none()) else {
             return;
         };
+        let mut session = Arc::clone(&self.session);
         match self.condition.next_try() {
-            Some(next_try) if next_try <= now => self.condition.tries(now),
+            Some(next_try) if next_try <= now => {
+                self.condition.tries(now);
+                // It is to be read to its end, where it is not refused.
+                session = Arc::new(session.going_on());
+            }
             Some(_) if next <= now => {
                 discovery.end(now, stretch);
                 return self.store.list_failed(&self.name, BLOCKED, None, self.clock.now());
@@ -77,7 +82,6 @@ impl AccountTask {
             patience: self.session.client.timeout() * 3,
             clock_offset: self.condition.clock_offset(),
         };
-        let session = Arc::clone(&self.session);
         self.running.push(Box::pin(async move {
             let outcome = AssertUnwindSafe(read_list(&session, &request));
             Ended::Discovery(now, outcome.catch_unwind().await.ok())
@@ -105,6 +109,10 @@ impl AccountTask {
             Ok(listing) => self.take_list_in(listing, now),
             // Nobody's refusal: it is asked for again with what is in force now.
             Err(_) if outdated && matches!(verdict, Verdict::Refused(_)) => return self.list_again(now),
+            // It was not read to its end because nothing is asked for the moment.
+            Err(Error::NotSent) if self.condition.blocked() || self.condition.pause(now).is_some() => {
+                return self.list_again(now);
+            }
             Err(error) => {
                 self.list_failed(&error);
                 if seen.pause.is_some() {

@@ -72,6 +72,19 @@ struct Tracked {
     read_past: bool,
 }
 
+/// How soon a look at a flow is worth something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// It is in an execution exception.
+    Stopped,
+    /// It goes on, or has changed.
+    Moving,
+    /// It waits.
+    Waiting,
+    /// It is over.
+    Over,
+}
+
 /// What a list says of a flow's progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Told {
@@ -184,13 +197,14 @@ impl Tracked {
         }
     }
 
-    /// In which order flows are looked at: those that may wake somebody first.
-    fn rank(&self) -> u8 {
+    /// In which order flows are looked at: those that may wake somebody first, then those that move.
+    fn rank(&self, changed: bool) -> Rank {
         match self.told.status {
-            Some(Status::ExecutionException) => 0,
-            Some(Status::InProgress | Status::Unknown(_)) | None => 1,
-            Some(Status::Pending) => 2,
-            Some(Status::Completed | Status::Cancelled) => 3,
+            Some(Status::ExecutionException) => Rank::Stopped,
+            Some(Status::InProgress | Status::Unknown(_)) | None => Rank::Moving,
+            _ if changed => Rank::Moving,
+            Some(Status::Pending) => Rank::Waiting,
+            Some(Status::Completed | Status::Cancelled) => Rank::Over,
         }
     }
 }
@@ -462,7 +476,7 @@ impl Discovery {
         flow: ListedFlow,
         now: Instant,
         schedule: &mut Schedule,
-        looks: &mut Vec<(u8, KeyId)>,
+        looks: &mut Vec<(Rank, KeyId)>,
         new: &mut usize,
     ) -> ListUpdate {
         let key_id = flow.key_id;
@@ -508,7 +522,7 @@ impl Discovery {
             schedule.remove(slot);
         }
         if tracked.slot.is_none() && !nodes_stand {
-            looks.push((tracked.rank(), key_id));
+            looks.push((tracked.rank(changed), key_id));
         }
         ListUpdate {
             info: Arc::clone(&tracked.info),
@@ -553,7 +567,7 @@ impl Discovery {
         dropped: &HashSet<KeyId>,
         left_out: &HashSet<KeyId>,
         now: Instant,
-        looks: &mut Vec<(u8, KeyId)>,
+        looks: &mut Vec<(Rank, KeyId)>,
         gone: &mut Vec<KeyId>,
     ) {
         for (&key_id, tracked) in &mut self.tracked {
@@ -572,22 +586,23 @@ impl Discovery {
                     tracked.absent = (tracked.absent + 1).min(ABSENT);
                 }
                 if tracked.is_asked_by_key() && tracked.slot.is_none() {
-                    looks.push((tracked.rank(), key_id));
+                    looks.push((tracked.rank(false), key_id));
                 }
             }
         }
     }
 
     /// Gives these flows a turn.
-    fn look_at(&mut self, mut looks: Vec<(u8, KeyId)>, schedule: &mut Schedule, now: Instant) {
+    fn look_at(&mut self, mut looks: Vec<(Rank, KeyId)>, schedule: &mut Schedule, now: Instant) {
         looks.sort_unstable();
         for (rank, key_id) in looks {
             let Some(interval) = self.tracked.get(&key_id).and_then(|tracked| self.next_look(tracked)) else {
                 continue;
             };
             let slot = match rank {
-                0 => schedule.add_ahead(key_id, interval, now),
-                _ => schedule.add(key_id, interval, now),
+                Rank::Stopped => schedule.add_first(key_id, interval, now),
+                Rank::Moving => schedule.add_ahead(key_id, interval, now),
+                Rank::Waiting | Rank::Over => schedule.add(key_id, interval, now),
             };
             if let Some(tracked) = self.tracked.get_mut(&key_id) {
                 tracked.slot = slot;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use laaffic_exporter::config::{self, Discovery};
 use laaffic_simulator::{
-    Dialect, Fault, FaultPlan, Flow, FlowState, Lifecycle, ListDialect, Scope, Settings, TimeForm, TotalForm,
-    ZoneOffset,
+    Dialect, Fault, FaultPlan, Flow, FlowState, Lifecycle, ListDialect, RetryAfter, Scope, Settings, TimeForm,
+    TotalForm, ZoneOffset,
 };
 use testkit::assertions::within;
 use testkit::store::key;
@@ -618,4 +618,38 @@ async fn the_list_is_part_of_what_the_account_asks_for() {
     within("ten pages a minute at six", ratio, 1.6..=1.9);
     let interval = world.scrape().flow("poll_interval_seconds", 7).unwrap();
     within("stretched", interval, 96.0..=114.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_read_no_further_while_the_vendor_wants_to_be_left_alone() {
+    let flows = (1..=1000).map(|key_id| with_status(key_id, if key_id == 7 { 4 } else { 0 }));
+    let setup = Setup {
+        rate_limit: 1.0,
+        ..finding("")
+    };
+    let world = world_of(&setup, flows.collect());
+    world.pass(MINUTE).await;
+    // Its next look tells to wait, in the middle of the next list.
+    let wait = Fault::HttpStatus {
+        status: 429,
+        retry_after: Some(RetryAfter::Seconds(120)),
+    };
+    faults(&world, Scope::Flow("main".into(), 7), FaultPlan::always(wait));
+    pin(&world, 7, 1, &[1]);
+    let count = || world.vendor.arrivals("main").unwrap().len();
+    for second in 0.. {
+        assert!(second < 600, "it was not asked for");
+        let scrape = world.scrape();
+        if scrape.account("api_paused") == Some(1.0) {
+            break;
+        }
+        world.pass(SECOND).await;
+    }
+    faults(&world, Scope::Flow("main".into(), 7), None);
+    let before = count();
+    world.pass(SECOND * 110).await;
+    assert_eq!(count(), before, "nothing is asked");
+    world.pass(MINUTE * 5).await;
+    let scrape = world.scrape();
+    assert_eq!(scrape.sum("laaffic_redial_flow_up"), 1000.0);
 }

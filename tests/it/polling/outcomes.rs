@@ -393,7 +393,7 @@ async fn a_page_that_fails_ends_the_reading_and_what_was_read_counts() {
     let world = world((1..=80).map(|key_id| stands(key_id, &[1, 1, 1])).collect());
     world.pass(Duration::from_secs(9)).await;
     assert!(shown(&world).is_empty());
-    let lists = FaultPlan::mix([(0.6, code(-18))]);
+    let lists = FaultPlan::mix([(0.85, code(-18))]);
     world.vendor.set_faults(&main_account(), Some(lists)).unwrap();
     let mut counts = Vec::new();
     for _ in 0..12 {

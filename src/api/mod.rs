@@ -25,5 +25,6 @@ pub use self::sign::sign;
 pub(crate) use self::transport::with_tls;
 pub use self::transport::{ClientError, Connection, Network, Transport, use_ring};
 pub use self::wire::{
-    CallsPage, FlowPage, ListPage, ListedFlow, Node, NodeKey, decode, decode_balance, decode_calls, decode_list, redact,
+    CallsPage, FlowPage, ListPage, ListedFlow, Node, NodeKey, Page, decode, decode_balance, decode_calls, decode_list,
+    redact,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limiter::Purpose;
-use super::list_end::{ListEnd, PageSays};
+use super::list_end::ListEnd;
 use super::progress::Progress;
 use super::requests::{Call, Requests, Seen, Session, Turn};
 use crate::api::{CallOptions, Client, ClockOffset, Error, Exchange, LIST_PAGE_SIZE, ListPage, ListQuery, ListedFlow};
@@ -135,14 +135,9 @@ impl Reading {
     fn add(&mut self, page: ListPage) {
         let before = self.different();
         self.listing.total = page.total.or(self.listing.total);
-        let is_end = self.end.takes(PageSays {
-            records: page.records,
-            total: page.total,
-            pages: page.pages,
-            size: page.size,
-        });
+        let is_end = self.end.takes(&page);
         self.listing.pages = self.end.pages();
-        for flow in page.flows.unwrap_or_default() {
+        for flow in page.items.unwrap_or_default() {
             self.take(flow);
         }
         // A page without anything new is what a server gives that takes no notice of the page's number.
@@ -199,7 +194,7 @@ impl Call for QueryPage<'_> {
     }
 
     fn accept(&self, page: ListPage) -> Result<ListPage, Error> {
-        match page.flows {
+        match page.items {
             // Without a list nobody can say that it has come to its end.
             None => Err(Error::NoData),
             Some(_) => Ok(page),
@@ -244,7 +239,7 @@ mod tests {
         let flows: Vec<_> = keys.map(flow).collect();
         ListPage {
             records: flows.len(),
-            flows: Some(flows),
+            items: Some(flows),
             ..ListPage::default()
         }
     }
@@ -335,7 +330,7 @@ mod tests {
         moved.total = Some(150);
         reading.add(moved);
         let mut rest = page(100..=150);
-        rest.flows.as_mut().unwrap()[0].recall_attempts_completed = Some(7);
+        rest.items.as_mut().unwrap()[0].recall_attempts_completed = Some(7);
         reading.add(rest);
         assert!(reading.listing.whole);
         let keys: Vec<_> = reading.listing.flows.iter().map(|flow| flow.key_id.get()).collect();

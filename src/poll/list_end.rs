@@ -1,19 +1,6 @@
 //! Where a list ends that comes in pages.
 
-use crate::api::LIST_PAGE_SIZE;
-
-/// What a page says of how much there is. `None` is "not reported".
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PageSays {
-    /// How many records it has, those that could not be read included.
-    pub(super) records: usize,
-    /// How many there are over all pages.
-    pub(super) total: Option<i64>,
-    /// How many pages there are.
-    pub(super) pages: Option<i64>,
-    /// How many records a page has.
-    pub(super) size: Option<i64>,
-}
+use crate::api::{LIST_PAGE_SIZE, Page};
 
 /// How far a list has been read, page after page.
 #[derive(Debug)]
@@ -50,7 +37,7 @@ impl ListEnd {
     /// Takes the next page in; whether it is the last. What the vendor says of how much there is may be wrong, so it is believed only where
     /// the page itself does not say otherwise: one that is full is followed by another, unless the records and the pages so far are exactly
     /// those that there are.
-    pub(super) fn takes(&mut self, page: PageSays) -> bool {
+    pub(super) fn takes<T>(&mut self, page: &Page<T>) -> bool {
         self.pages += 1;
         self.records += page.records;
         if self.pages == 1 {

@@ -10,7 +10,7 @@ use exporter_toolkit::clock::unix_seconds;
 use tokio::time::Instant;
 
 use super::limiter::Purpose;
-use super::list_end::{ListEnd, PageSays};
+use super::list_end::ListEnd;
 use super::progress::Progress;
 use super::requests::{Call, Requests, Seen, Session, Turn};
 use crate::api::{CallOptions, CallsPage, CallsQuery, Client, ClockOffset, Error, Exchange};
@@ -254,13 +254,8 @@ impl<'w> Reading<'w> {
 
     /// Takes the next page in; whether that is enough.
     fn takes(&mut self, page: CallsPage, now: Instant) -> bool {
-        let calls = page.calls.unwrap_or_default();
-        let is_end = self.end.takes(PageSays {
-            records: page.records,
-            total: page.total,
-            pages: page.pages,
-            size: page.size,
-        });
+        let is_end = self.end.takes(&page);
+        let calls = page.items.unwrap_or_default();
         for call in calls.iter().filter(|call| self.wanted.known.contains(&call.task)) {
             let is_new = self.found.insert(call.task, (*call, now)).is_none();
             self.missing -= usize::from(is_new && self.wanted.due.contains(&call.task));
@@ -301,7 +296,7 @@ impl Call for GroupCallQuery {
     }
 
     fn accept(&self, page: CallsPage) -> Result<CallsPage, Error> {
-        match page.calls {
+        match page.items {
             // Without a list nobody can say what is not in it.
             None => Err(Error::NoData),
             Some(_) => Ok(page),
@@ -474,7 +469,7 @@ mod tests {
         let calls: Vec<_> = tasks.map(|number| call(number, 1, None)).collect();
         CallsPage {
             records: calls.len(),
-            calls: Some(calls),
+            items: Some(calls),
             ..CallsPage::default()
         }
     }

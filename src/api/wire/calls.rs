@@ -3,56 +3,19 @@
 use super::envelope::with_data;
 use super::fields::Reader;
 use super::json::Object;
+use super::page::Page;
 use crate::api::Error;
-use crate::model::{GroupCall, ResponseField, UnreadableFields};
+use crate::model::{GroupCall, ResponseField};
 
-/// One answer to the group call query. `None` is "not reported".
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CallsPage {
-    /// The group calls of this page, in its order; records without a key are left out. `None` where the answer has no list.
-    pub calls: Option<Vec<GroupCall>>,
-    /// How many records the page had, those that could not be read included.
-    pub records: usize,
-    /// `total`: how many group calls there are over all pages; at least 0.
-    pub total: Option<i64>,
-    /// `pages`: how many pages there are at the answer's page size; at least 0.
-    pub pages: Option<i64>,
-    /// `size`: the answer's page size.
-    pub size: Option<i64>,
-    /// What was there and could not be read.
-    pub unreadable: UnreadableFields,
-}
+/// One answer to the group call query.
+pub type CallsPage = Page<GroupCall>;
 
 /// Decodes a whole response body.
 ///
 /// # Errors
 /// As [`super::decode`].
 pub fn decode_calls(body: &[u8]) -> Result<CallsPage, Error> {
-    with_data(body, CallsPage::read)
-}
-
-impl CallsPage {
-    fn read(data: &Object<'_>, mut reader: Reader) -> Self {
-        let mut page = Self {
-            total: reader.amount(data, ResponseField::Total, 1),
-            pages: reader.amount(data, ResponseField::Pages, 1),
-            size: reader.int(data, ResponseField::Size),
-            ..Self::default()
-        };
-        page.calls = reader.list(data, ResponseField::Records).map(|records| {
-            let call = |record| {
-                page.records += 1;
-                let call = Object::of(record);
-                if call.is_none() {
-                    reader.odd(ResponseField::Records);
-                }
-                read(&call?, &mut reader)
-            };
-            records.filter_map(call).collect()
-        });
-        page.unreadable = reader.unreadable();
-        page
-    }
+    with_data(body, |data, reader| Page::read(data, reader, read))
 }
 
 fn read(record: &Object<'_>, reader: &mut Reader) -> Option<GroupCall> {
@@ -115,7 +78,7 @@ mod tests {
             created: Some(WrittenTime::Local(1_763_971_200)),
             ..call(900_123)
         };
-        assert_eq!(page.calls, Some(vec![expected, call(900_124)]));
+        assert_eq!(page.items, Some(vec![expected, call(900_124)]));
         assert!(page.unreadable.is_empty());
     }
 
@@ -126,7 +89,7 @@ mod tests {
                {"jobId":"900123","status":"9","numCnt":"10","success":"3","fail":"0","createdTime":1763971200000},
                {"taskId":"","jobId":"T-9"}]}}"#,
         );
-        let calls = page.calls.unwrap();
+        let calls = page.items.unwrap();
         assert_eq!(
             calls[0],
             GroupCall {
@@ -147,7 +110,7 @@ mod tests {
         let page = page(
             r#"{"code":0,"data":{"records":[{"taskName":"nobody"},{"taskId":0},{"taskId":[]},{"taskId":null},7,null,{"taskId":5}]}}"#,
         );
-        assert_eq!(page.calls, Some(vec![call(5)]));
+        assert_eq!(page.items, Some(vec![call(5)]));
         assert_eq!(page.records, 6, "nothing in the place of a record is none");
         assert_eq!(unreadable(&page), [ResponseField::Records, ResponseField::TaskId]);
     }
@@ -163,7 +126,7 @@ mod tests {
             numbers: Some(7),
             ..call(6)
         };
-        assert_eq!(page.calls, Some(vec![call(5), second]));
+        assert_eq!(page.items, Some(vec![call(5), second]));
         assert_eq!(
             unreadable(&page),
             [
@@ -179,8 +142,8 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_a_list_and_none_is_none() {
-        assert_eq!(page(r#"{"code":0,"data":{"records":[]}}"#).calls, Some(Vec::new()));
-        assert_eq!(page(r#"{"code":0,"data":{"total":0}}"#).calls, None);
+        assert_eq!(page(r#"{"code":0,"data":{"records":[]}}"#).items, Some(Vec::new()));
+        assert_eq!(page(r#"{"code":0,"data":{"total":0}}"#).items, None);
     }
 
     #[test]

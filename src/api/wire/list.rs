@@ -3,25 +3,12 @@
 use super::envelope::with_data;
 use super::fields::Reader;
 use super::json::Object;
+use super::page::Page;
 use crate::api::Error;
-use crate::model::{KeyId, RecallType, ResponseField, Status, UnreadableFields, WrittenTime};
+use crate::model::{KeyId, RecallType, ResponseField, Status, WrittenTime};
 
-/// One answer to queryPage. `None` is "not reported".
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListPage {
-    /// The flows of this page, in its order; records without a key are left out. `None` where the answer has no list.
-    pub flows: Option<Vec<ListedFlow>>,
-    /// How many records the page had, those that could not be read included.
-    pub records: usize,
-    /// `total`: how many flows there are over all pages; at least 0.
-    pub total: Option<i64>,
-    /// `pages`: how many pages there are at the answer's page size; at least 0.
-    pub pages: Option<i64>,
-    /// `size`: the answer's page size.
-    pub size: Option<i64>,
-    /// What was there and could not be read.
-    pub unreadable: UnreadableFields,
-}
+/// One answer to queryPage.
+pub type ListPage = Page<ListedFlow>;
 
 /// What a list says of one flow. `None` is "not reported".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,31 +38,7 @@ pub struct ListedFlow {
 /// # Errors
 /// As [`super::decode`].
 pub fn decode_list(body: &[u8]) -> Result<ListPage, Error> {
-    with_data(body, ListPage::read)
-}
-
-impl ListPage {
-    fn read(data: &Object<'_>, mut reader: Reader) -> Self {
-        let mut page = Self {
-            total: reader.amount(data, ResponseField::Total, 1),
-            pages: reader.amount(data, ResponseField::Pages, 1),
-            size: reader.int(data, ResponseField::Size),
-            ..Self::default()
-        };
-        page.flows = reader.list(data, ResponseField::Records).map(|records| {
-            let flow = |record| {
-                page.records += 1;
-                let flow = Object::of(record);
-                if flow.is_none() {
-                    reader.odd(ResponseField::Records);
-                }
-                ListedFlow::read(&flow?, &mut reader)
-            };
-            records.filter_map(flow).collect()
-        });
-        page.unreadable = reader.unreadable();
-        page
-    }
+    with_data(body, |data, reader| Page::read(data, reader, ListedFlow::read))
 }
 
 impl ListedFlow {
@@ -150,7 +113,7 @@ mod tests {
             status: Some(Status::InProgress),
         };
         let said_nothing = ListedFlow::new(KeyId::new(13).unwrap());
-        assert_eq!(page.flows, Some(vec![expected, said_nothing]));
+        assert_eq!(page.items, Some(vec![expected, said_nothing]));
         assert!(page.unreadable.is_empty());
     }
 
@@ -160,7 +123,7 @@ mod tests {
             r#"{"status":0,"reason":"ok","data":{"total":"1","pages":"1","records":[
                {"keyId":"12","taskId":"T-9","taskName":42,"createTime":1763971200000,"finishNum":"0","status":"7"}]}}"#,
         );
-        let flows = page.flows.unwrap();
+        let flows = page.items.unwrap();
         assert_eq!(flows[0].task_id.as_deref(), Some("T-9"));
         assert_eq!(flows[0].name.as_deref(), Some("42"));
         assert_eq!(flows[0].created, Some(WrittenTime::Unix(1_763_971_200)));
@@ -173,7 +136,7 @@ mod tests {
         let page = page(
             r#"{"code":0,"data":{"records":[{"taskName":"nobody"},{"keyId":0},{"keyId":"x"},{"keyId":-3},7,null,{"keyId":5}]}}"#,
         );
-        assert_eq!(page.flows.as_ref().unwrap().len(), 1);
+        assert_eq!(page.items.as_ref().unwrap().len(), 1);
         assert_eq!(page.records, 6, "nothing in the place of a record is none");
         assert_eq!(unreadable(&page), [ResponseField::KeyId, ResponseField::Records]);
     }
@@ -183,7 +146,7 @@ mod tests {
         let page = page(
             r#"{"code":0,"data":{"total":-1,"records":[{"keyId":5,"taskName":["a"],"createTime":"soon","finishNum":-1,"status":2}]}}"#,
         );
-        let flow = &page.flows.as_ref().unwrap()[0];
+        let flow = &page.items.as_ref().unwrap()[0];
         assert_eq!(
             (flow.status, &flow.name, flow.created),
             (Some(Status::Completed), &None, None)
@@ -202,7 +165,7 @@ mod tests {
     #[test]
     fn a_name_is_one_line_without_control_characters() {
         let page = page(r#"{"code":0,"data":{"records":[{"keyId":5,"taskName":"a\u001b[31mb\nc\u2028d"}]}}"#);
-        assert_eq!(page.flows.unwrap()[0].name.as_deref(), Some("a [31mb c d"));
+        assert_eq!(page.items.unwrap()[0].name.as_deref(), Some("a [31mb c d"));
     }
 
     #[test]
@@ -211,15 +174,15 @@ mod tests {
             r#"{{"code":0,"data":{{"records":[{{"keyId":5,"taskName":" {} "}},{{"keyId":6,"taskName":"  "}}]}}}}"#,
             r"\u00fc".repeat(500)
         ));
-        let flows = page.flows.unwrap();
+        let flows = page.items.unwrap();
         assert_eq!(flows[0].name.as_deref(), Some(&*"ü".repeat(200)));
         assert_eq!(flows[1].name, None);
     }
 
     #[test]
     fn an_empty_list_is_a_list_and_none_is_none() {
-        assert_eq!(page(r#"{"code":0,"data":{"records":[]}}"#).flows, Some(Vec::new()));
-        assert_eq!(page(r#"{"code":0,"data":{"total":0}}"#).flows, None);
+        assert_eq!(page(r#"{"code":0,"data":{"records":[]}}"#).items, Some(Vec::new()));
+        assert_eq!(page(r#"{"code":0,"data":{"total":0}}"#).items, None);
     }
 
     #[test]

@@ -13,10 +13,12 @@ mod flow;
 mod json;
 mod list;
 mod moment;
+mod page;
 mod redact;
 
 pub use self::balance::decode_balance;
 pub use self::calls::{CallsPage, decode_calls};
 pub use self::flow::{FlowPage, Node, NodeKey, decode};
 pub use self::list::{ListPage, ListedFlow, decode_list};
+pub use self::page::Page;
 pub use self::redact::redact;

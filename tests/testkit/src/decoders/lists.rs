@@ -11,7 +11,7 @@ pub fn lists(body: &[u8]) {
     assert_eq!(format!("{read:?}"), format!("{:?}", decode_list(body)));
     match read {
         Ok(page) => {
-            let flows = page.flows.unwrap_or_default();
+            let flows = page.items.unwrap_or_default();
             // The shortest record is `{},`.
             assert!(flows.len() <= page.records && page.records * 3 <= body.len());
             flows.iter().for_each(can_be_shown);
@@ -22,7 +22,7 @@ pub fn lists(body: &[u8]) {
     assert_eq!(format!("{read:?}"), format!("{:?}", decode_calls(body)));
     match read {
         Ok(page) => {
-            let calls = page.calls.unwrap_or_default();
+            let calls = page.items.unwrap_or_default();
             assert!(calls.len() <= page.records && page.records * 3 <= body.len());
             let amounts = calls.iter().flat_map(|call| [call.numbers, call.success, call.fail]);
             assert!(amounts.flatten().all(|amount| amount >= 0));

@@ -124,10 +124,8 @@ fn account(
     }
     written.http_client.tls.check(&client.key("tls_config"), around, rules);
     let flows = flows(std::mem::take(&mut written.flows), global, &at.key("flows"), rules);
-    let discovery = match &written.discovery {
-        Some(discovery) => Some(self::discovery(discovery, &at.key("discovery"), rules)),
-        None => None,
-    };
+    let found = written.discovery.as_ref();
+    let found = found.map(|discovery| self::discovery(discovery, &at.key("discovery"), rules));
     Some(Account {
         name: written.name.as_deref()?.into(),
         base_url: base_url?,
@@ -135,7 +133,7 @@ fn account(
         api_secret: api_secret?,
         settings: written,
         flows: flows?,
-        discovery: match discovery {
+        discovery: match found {
             Some(discovery) => Some(discovery?),
             None => None,
         },

@@ -136,6 +136,16 @@ class Page:
                 return token
         return None
 
+    def task(self, node: dict[str, Json]) -> None:
+        """What names the group call of a node: a number, or any text."""
+        match node.get("taskId"):
+            case str():
+                pass
+            case Number(token) if token not in NONE_WORDS:
+                pass
+            case value if is_there(value):
+                self.unreadable.add("taskId")
+
     def read(self) -> Reading:
         """All of it."""
         kind = self.number("recallType")
@@ -145,6 +155,7 @@ class Page:
         for node in nodes:
             status = self.number("nodeStatus", node)
             counts[status if status in range(5) else 5] += 1
+            self.task(node)
         keys = [self.key(node) for node in nodes]
         return {
             "outcome": "ok",

@@ -646,3 +646,27 @@ async fn a_list_is_read_no_further_while_the_vendor_wants_to_be_left_alone() {
     let scrape = world.scrape();
     assert_eq!(scrape.sum("laaffic_redial_flow_up"), 1000.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_the_first_calls_is_known_where_the_list_tells_their_task() {
+    let setup = Setup {
+        outcomes: true,
+        ..finding("")
+    };
+    let mut state = FlowState::with_nodes(1, &[2, 1, 0]);
+    for (task_id, node) in (1200..).zip(&mut state.nodes) {
+        node.task_id = Some(task_id);
+    }
+    let world = world_of(&setup, vec![Flow::fixed(12, state)]);
+    world.pass(MINUTE * 11).await;
+    let scrape = world.scrape();
+    for round in [0, 1, 2] {
+        let reached = format!(
+            "laaffic_redial_flow_round_calls{{account=\"main\",key_id=\"12\",round=\"{round}\",result=\"reached\"}}"
+        );
+        assert!(
+            scrape.get(&reached).is_some_and(|reached| reached > 0.0),
+            "round {round}"
+        );
+    }
+}

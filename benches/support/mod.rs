@@ -141,8 +141,14 @@ impl Exporter {
     /// Loads a configuration again that is the one of the start, but for the label of every third flow.
     #[allow(dead_code, reason = "one of the benchmarks asks for it")]
     pub async fn reload(&self, base_url: &str, flows: u64, pace: Pace, team: &str) {
+        self.reload_as(&configuration(base_url, flows, pace, team)).await;
+    }
+
+    /// The same with a configuration as it is written in the file.
+    #[allow(dead_code, reason = "one of the benchmarks asks for it")]
+    pub async fn reload_as(&self, configuration: &str) {
         let config = self.folder.path().join("config.yaml");
-        std::fs::write(config, configuration(base_url, flows, pace, team)).unwrap();
+        std::fs::write(config, configuration).unwrap();
         let request = self.client.post(format!("http://{}/-/reload", self.address));
         request.send().await.unwrap().error_for_status().unwrap();
     }

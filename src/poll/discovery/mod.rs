@@ -42,8 +42,10 @@ pub(super) struct Discovery {
     zone: Zone,
     /// When the list is to be read next; `None` while it is being read.
     next: Option<Instant>,
-    /// The settings have changed since the list was read, or since it began to be.
+    /// The settings have changed since the list was read.
     renewed: bool,
+    /// They have changed since it began to be read, so that it is read once more at once.
+    read_again: bool,
     /// How many requests the last list took.
     pages: u32,
     /// Counts the lists.
@@ -230,6 +232,7 @@ impl Discovery {
             expired: HashSet::new(),
             next: Some(now),
             renewed: false,
+            read_again: false,
             pages: 1,
             round: 0,
         }
@@ -249,6 +252,7 @@ impl Discovery {
         }
         if self.settings != settings || delisted {
             self.renewed = true;
+            self.read_again = self.next.is_none();
             self.next = self.next.map(|_| now);
         }
         self.state.interval = settings.interval;
@@ -300,7 +304,7 @@ impl Discovery {
 
     /// The reading that began then has ended, or was not made; intervals are `stretch` times as long as configured.
     pub(super) fn end(&mut self, began: Instant, stretch: f64) {
-        self.next = Some(match self.renewed {
+        self.next = Some(match std::mem::take(&mut self.read_again) {
             true => began,
             false => began + stretched(self.settings.interval, stretch),
         });
@@ -394,7 +398,7 @@ impl Discovery {
             dropped: dropped.len(),
             over_limit,
         };
-        self.renewed = false;
+        self.renewed = self.read_again;
         intake.state = self.state;
         intake
     }

@@ -670,3 +670,23 @@ async fn what_became_of_the_first_calls_is_known_where_the_list_tells_their_task
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn other_settings_are_asked_with_at_once_but_not_over_and_over_while_the_vendor_fails() {
+    for answer in [-18, -1] {
+        let world = world("", vec![with_status(12, 0)]);
+        world.pass(MINUTE + SECOND).await;
+        faults(&world, account(), FaultPlan::always(code(answer)));
+        world.pass(MINUTE * 5).await;
+        world
+            .reload(&[finding("rules: [{match: '.*', labels: {team: a}}]")])
+            .await;
+        let before = world.vendor.arrivals("main").unwrap().len();
+        world.pass(MINUTE * 10).await;
+        let asked = world.vendor.arrivals("main").unwrap().len() - before;
+        within("once a minute, and retries where it is not refused", asked, 9..=36);
+        faults(&world, account(), None);
+        world.pass(MINUTE * 2).await;
+        assert!(info(&world.scrape(), 12).contains("team=\"a\""));
+    }
+}

@@ -351,6 +351,15 @@ pub enum WrittenTime {
     Unix(i64),
 }
 
+impl WrittenTime {
+    /// The seconds, whatever clock shows them: to compare what one list says.
+    pub fn seconds(self) -> i64 {
+        match self {
+            Self::Local(seconds) | Self::Unix(seconds) => seconds,
+        }
+    }
+}
+
 /// What one good answer says of a flow, to queryDetail or to queryPage: the numbers the metrics need and nothing else. `None` is "not reported".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlowReport {

@@ -151,7 +151,7 @@ impl Wanted {
             // A round follows those before it.
             let mut latest_before = None;
             for round in rounds.iter() {
-                let created = round.created().map(written);
+                let created = round.created().map(WrittenTime::seconds);
                 if !round.is_settled() {
                     known.insert(round.task());
                     if round.is_due(now, interval) {
@@ -168,13 +168,6 @@ impl Wanted {
             until: today + ZONE,
         };
         Self { due, known, query }
-    }
-}
-
-/// A moment as the platform's own clock shows it, as far as that is known.
-fn written(at: WrittenTime) -> i64 {
-    match at {
-        WrittenTime::Local(at) | WrittenTime::Unix(at) => at,
     }
 }
 

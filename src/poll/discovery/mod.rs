@@ -238,7 +238,7 @@ impl Discovery {
         }
     }
 
-    /// Goes on with other settings. Where they have changed, or flows are `listed` no more in the configuration, the list is read at once.
+    /// Goes on with other settings. Where they have changed, or flows are `delisted` in the configuration, the list is read at once.
     pub(super) fn update(
         &mut self,
         settings: config::Discovery,
@@ -348,9 +348,7 @@ impl Discovery {
         let newest = flows
             .iter()
             .filter_map(|flow| flow.created)
-            .max_by_key(|created| match created {
-                WrittenTime::Local(seconds) | WrittenTime::Unix(seconds) => *seconds,
-            });
+            .max_by_key(|created| created.seconds());
         let zone = newest.and_then(|newest| self.zone.learn(newest, read.vendor));
         if whole {
             let is_listed = |key_id: &KeyId| flows.binary_search_by_key(key_id, |flow| flow.key_id).is_ok();
@@ -450,20 +448,16 @@ impl Discovery {
     /// yet.
     fn limit(&self, found: &mut Vec<ListedFlow>) -> HashSet<KeyId> {
         let is_listed = |key_id: &KeyId| found.binary_search_by_key(key_id, |flow| flow.key_id).is_ok();
-        let beside = if self.tracked.len() + found.len() <= self.settings.max_flows {
+        if self.tracked.len() + found.len() <= self.settings.max_flows {
             return HashSet::new(); // Whoever is there twice, there is room.
-        } else {
-            let unlisted = self.tracked.iter().filter(|(key_id, _)| !is_listed(key_id));
-            unlisted.filter(|(_, tracked)| !is_over(tracked.told.status)).count()
-        };
+        }
+        let unlisted = self.tracked.iter().filter(|(key_id, _)| !is_listed(key_id));
+        let beside = unlisted.filter(|(_, tracked)| !is_over(tracked.told.status)).count();
         let room = self.settings.max_flows.saturating_sub(beside);
         if found.len() <= room {
             return HashSet::new();
         }
-        let created = |flow: &ListedFlow| match flow.created {
-            Some(WrittenTime::Local(seconds) | WrittenTime::Unix(seconds)) => seconds,
-            None => i64::MIN,
-        };
+        let created = |flow: &ListedFlow| flow.created.map_or(i64::MIN, WrittenTime::seconds);
         found.sort_by_cached_key(|flow| {
             let is_new = !self.tracked.contains_key(&flow.key_id);
             let newest_first = std::cmp::Reverse((created(flow), flow.key_id));

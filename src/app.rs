@@ -98,7 +98,8 @@ impl App {
             None => LiveWebConfig::none(),
         };
         let names: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
-        let activity = Arc::new(Activity::new(names, clock.now()));
+        let shard = config.shard;
+        let activity = Arc::new(Activity::of_shard(shard, names, clock.now()));
         let plan = Plan::new(config, &clock, &poll::over_network)?;
         let store = Arc::new(Store::new(Policy::default(), []));
         let poller = Poller::new(plan, Arc::clone(&store), Arc::clone(&activity), Arc::clone(&clock));
@@ -124,10 +125,11 @@ impl App {
         let site = Site::new(
             options.telemetry_path.as_str(),
             options.grafana_url.as_ref().map(Grafana::new),
+            shard,
         );
         let pages = Pages {
             metrics: MetricsHandler::new(telemetry, options.max_requests),
-            flows: Flows::new(Arc::clone(&store), Arc::clone(&clock)),
+            flows: Flows::new(Arc::clone(&store), Arc::clone(&clock), shard),
             prober: poller.prober(),
             running: Running::new(poller.config(), Arc::clone(&store)),
             health: health.clone(),

@@ -14,6 +14,7 @@
 //! - [`words`]: everything that is said to people
 //! - [`rules`]: the recording and alert rules, for Prometheus
 //! - [`app`]: builds the parts and owns their tasks
+//! - [`shard`]: which accounts this instance polls, where several share them
 //! - [`reload`]: the configuration again: checked whole, then swapped whole
 //! - [`cli`], [`commands`], [`logging`], [`build_info`]: arguments, what else the program does, its log, its origin
 //!
@@ -34,5 +35,6 @@ pub mod pages;
 pub mod poll;
 pub mod reload;
 pub mod rules;
+pub mod shard;
 pub mod store;
 pub mod words;

@@ -20,6 +20,7 @@ use laaffic_exporter::commands::{
 use laaffic_exporter::config::HttpConfig;
 use laaffic_exporter::pages::links::own_name;
 use laaffic_exporter::reload::ConfigFile;
+use laaffic_exporter::shard::Shard;
 use laaffic_exporter::{build_info, config, logging};
 use tikv_jemallocator::Jemalloc;
 use tokio::net::TcpListener;
@@ -83,7 +84,8 @@ fn run(cli: Cli) -> Result<()> {
     logging::init(cli.log(), clock.clone()).context("logging cannot be started")?;
     let Cli { export, command } = cli;
     if command.is_none() && export.check {
-        return check(&export.config, &export.serve.web_config);
+        check(&export.config, &export.serve.web_config)?;
+        return tell_shards(&export);
     }
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -169,6 +171,27 @@ fn check(config: &ConfigFileArg, web_config: &WebConfigArg) -> Result<()> {
     Ok(())
 }
 
+/// Which accounts fall to which shard, where there are several.
+fn tell_shards(arguments: &ExportArgs) -> Result<()> {
+    let total = arguments.shard.named()?.total();
+    if total == 1 {
+        return Ok(());
+    }
+    let config = config_file(&arguments.config)?.load()?;
+    for ordinal in 0..total {
+        let shard = Shard::new(ordinal, total)?;
+        let names = config.accounts.iter().map(|account| &*account.name);
+        let names: Vec<_> = names.filter(|name| shard.polls(name)).collect();
+        let names = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        writeln!(stdout(), "{shard}: {names}")?;
+    }
+    Ok(())
+}
+
 async fn check_health(arguments: &HealthcheckArgs) -> Result<()> {
     let address = arguments
         .listen
@@ -189,9 +212,18 @@ async fn run_exporter(arguments: &ExportArgs, clock: SharedClock) -> Result<()> 
         revision = build_info::REVISION,
         "Starting laaffic-exporter"
     );
-    let mut file = config_file(&arguments.config)?;
+    let shard = arguments.shard.named()?;
+    let mut file = config_file(&arguments.config)?.of_shard(shard);
     let config = file.load()?;
     file.warn(&config);
+    if !shard.is_whole() {
+        tracing::info!(
+            shard = shard.ordinal(),
+            total_shards = shard.total(),
+            accounts = config.accounts.len(),
+            "Polling a share of the accounts"
+        );
+    }
     let listeners = listeners(&arguments.serve)?;
     let reloads = Reloads {
         file,

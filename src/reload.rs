@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, LoadError};
 use crate::metrics::Activity;
 use crate::poll::{self, Plan, PollError, PollerHandle};
+use crate::shard::Shard;
 use exporter_toolkit::clock::SharedClock;
 
 /// How often a file that is watched is looked at.
@@ -31,6 +32,7 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
     path: PathBuf,
+    shard: Shard,
     /// Of the content that was tried last, refused or not: a content is tried once.
     tried: Option<Digest>,
     /// What was warned of last, and when.
@@ -69,19 +71,28 @@ impl ConfigFile {
     pub fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            shard: Shard::default(),
             tried: None,
             warned: None,
         }
     }
 
-    /// Reads and checks the file, and the files and environment variables it names.
+    /// The same file, of whose accounts only those of this shard are loaded.
+    #[must_use]
+    pub fn of_shard(mut self, shard: Shard) -> Self {
+        self.shard = shard;
+        self
+    }
+
+    /// Reads and checks the whole file, whichever shard its accounts are of, and the files and environment variables it names.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn load(&mut self) -> Result<Config, LoadError> {
         let content = config::read(&self.path)?;
         self.tried = Some(Digest::of(&content));
-        config::parse(&content, &self.path, &|name| std::env::var(name).ok())
+        let config = config::parse(&content, &self.path, &|name| std::env::var(name).ok())?;
+        Ok(config.of_shard(self.shard))
     }
 
     /// Warns of what is hardly meant so in `config`, which was loaded from this file, and of each file with a secret of it that every user

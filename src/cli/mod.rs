@@ -18,6 +18,7 @@ pub use self::usage::{Refusal, parse};
 use crate::model::KeyId;
 use crate::pages::telemetry::TelemetryPath;
 use crate::rules::Word;
+use crate::shard::{NoShard, Shard};
 
 /// Prometheus exporter for LAAFFIC automatic redial (recallFlow) campaigns.
 ///
@@ -100,6 +101,10 @@ pub struct ExportArgs {
     )]
     pub enable_auto_reload: bool,
 
+    /// Which accounts to poll.
+    #[command(flatten)]
+    pub shard: ShardArgs,
+
     /// How to serve.
     #[command(flatten)]
     pub serve: ServeArgs,
@@ -128,6 +133,42 @@ pub struct ConfigFileArg {
         default_value = "config.yaml"
     )]
     pub file: PathBuf,
+}
+
+/// Which of the accounts this instance polls.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ShardArgs {
+    /// Which share of the accounts to poll, counted from 0: each account is polled by one of --total-shards instances.
+    #[arg(
+        long,
+        env = "LAAFFIC_EXPORTER_SHARD",
+        value_name = "ORDINAL",
+        default_value = "0",
+        value_parser = value::whole_number::<u32>,
+        allow_negative_numbers = true
+    )]
+    pub shard: u32,
+
+    /// How many instances share the accounts; all are started with the same configuration and the same number.
+    #[arg(
+        long,
+        env = "LAAFFIC_EXPORTER_TOTAL_SHARDS",
+        value_name = "NUMBER",
+        default_value = "1",
+        value_parser = value::whole_number::<u32>,
+        allow_negative_numbers = true
+    )]
+    pub total_shards: u32,
+}
+
+impl ShardArgs {
+    /// The shard that they name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn named(self) -> Result<Shard, NoShard> {
+        Shard::new(self.shard, self.total_shards)
+    }
 }
 
 /// Flags of the web server.

@@ -38,6 +38,12 @@ pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result
             true => Refusal::Usage(call.explain(&error)),
             false => Refusal::Help(error),
         })?;
+    if cli.command.is_none() {
+        cli.export
+            .shard
+            .named()
+            .map_err(|error| Refusal::Usage(error.to_string()))?;
+    }
     let addresses = cli.listen().map(|listen| listen.addresses.as_slice());
     match addresses.and_then(overlap) {
         None => Ok(cli),
@@ -290,16 +296,17 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_with_a_dot_is_also_an_environment_variable_of_its_name() {
+    fn every_flag_of_the_exporter_is_also_an_environment_variable_of_its_name() {
         let mut seen = BTreeSet::new();
         for flag in flags(&Cli::command()) {
             let Some(long) = flag.get_long() else { continue };
             let wanted = format!("LAAFFIC_EXPORTER_{}", long.replace(['.', '-'], "_").to_uppercase());
-            let wanted = long.contains('.').then_some(wanted);
+            let is_variable = long.contains('.') || ["shard", "total-shards"].contains(&long);
+            let wanted = is_variable.then_some(wanted);
             assert_eq!(flag.get_env().and_then(|env| env.to_str()), wanted.as_deref(), "{long}");
             seen.extend(wanted);
         }
-        assert!(seen.len() >= 14, "{seen:?}");
+        assert!(seen.len() >= 16, "{seen:?}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::name_rules;
 use super::schema::{self, File, Global};
 use super::url::{check_base_url, check_proxy_url};
 use crate::model::{Endpoint, FlowInfo, KeyId, Origin};
+use crate::shard::Shard;
 
 /// Checks a file, in these surroundings.
 pub(super) fn check(file: File, around: &Surroundings<'_>, rules: &mut Rules) -> Option<Config> {
@@ -49,6 +50,7 @@ pub(super) fn check(file: File, around: &Surroundings<'_>, rules: &mut Rules) ->
         .collect();
     Some(Config {
         global,
+        shard: Shard::default(),
         accounts: accounts.into_iter().collect::<Option<_>>()?,
         warnings: Vec::new(),
     })

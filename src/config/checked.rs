@@ -9,16 +9,29 @@ use url::Url;
 use super::name_rules::NameRules;
 use super::schema::{self, Global, TimeZone};
 use crate::model::{AccountName, FlowInfo};
+use crate::shard::Shard;
 
 /// A whole configuration, checked.
 #[derive(Debug, Default)]
 pub struct Config {
     /// What holds for all accounts.
     pub global: Global,
-    /// The accounts, in the order of the file; never empty where they come from one.
+    /// Of which shard the accounts are.
+    pub shard: Shard,
+    /// The accounts of the shard, in the order of the file.
     pub accounts: Vec<Account>,
     /// What can be used, but is hardly meant so.
     pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Leaves only the accounts of this shard.
+    #[must_use]
+    pub fn of_shard(mut self, shard: Shard) -> Self {
+        self.accounts.retain(|account| shard.polls(&account.name));
+        self.shard = shard;
+        self
+    }
 }
 
 /// One account: a base URL, credentials, limits and the flows to poll.

@@ -22,6 +22,7 @@ use exporter_toolkit::clock::unix_seconds;
 
 use super::catalogue;
 use crate::build_info;
+use crate::shard::Shard;
 
 use crate::model::{AccountName, ApiCode, Endpoint, Outcome, ResponseField, UnreadableFields};
 
@@ -36,6 +37,7 @@ const DURATION_BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 pub struct Activity {
     accounts: Mutex<BTreeMap<AccountName, AccountActivity>>,
     external_url: OnceLock<Box<str>>,
+    shard: Shard,
     poll_panics: Counter,
     reload_successful: Gauge,
     reload_success_at: Gauge<f64, AtomicU64>,
@@ -72,11 +74,17 @@ enum CodeLabel {
 }
 
 impl Activity {
-    /// Instruments at 0 for these accounts, and a configuration that was loaded at `loaded`.
+    /// Instruments at 0 for these accounts, all there are, and a configuration that was loaded at `loaded`.
     pub fn new(accounts: impl IntoIterator<Item = AccountName>, loaded: SystemTime) -> Self {
+        Self::of_shard(Shard::default(), accounts, loaded)
+    }
+
+    /// The same for the accounts of a shard.
+    pub fn of_shard(shard: Shard, accounts: impl IntoIterator<Item = AccountName>, loaded: SystemTime) -> Self {
         let activity = Self {
             accounts: Mutex::default(),
             external_url: OnceLock::new(),
+            shard,
             poll_panics: Counter::default(),
             reload_successful: Gauge::default(),
             reload_success_at: Gauge::default(),
@@ -258,6 +266,12 @@ impl Collector for Activity {
             let mut family = catalogue::EXTERNAL_URL_INFO.describe(encoder)?;
             ConstGauge::new(1_i64).encode(family.encode_family(&[("url", &**url)])?)?;
         }
+        let (ordinal, total) = (self.shard.ordinal().to_string(), self.shard.total());
+        let mut family = catalogue::SHARD_INFO.describe(encoder)?;
+        let shard = [("shard", ordinal), ("total_shards", total.to_string())];
+        ConstGauge::new(1_i64).encode(family.encode_family(&shard)?)?;
+        let family = catalogue::TOTAL_SHARDS.describe(encoder)?;
+        ConstGauge::new(i64::from(total)).encode(family)?;
         let family = catalogue::CONFIG_LAST_RELOAD_SUCCESSFUL.describe(encoder)?;
         self.reload_successful.encode(family)?;
         let family = catalogue::CONFIG_LAST_RELOAD_SUCCESS.describe(encoder)?;

@@ -56,6 +56,10 @@ families! {
         "What this exporter was built from; the value is always 1.";
     EXTERNAL_URL_INFO: "laaffic_exporter_external_url_info", Gauge, NO_UNIT, ["url"],
         "Where people reach this exporter (--web.external-url), with a slash at the end; the value is always 1.";
+    SHARD_INFO: "laaffic_exporter_shard_info", Gauge, NO_UNIT, ["shard", "total_shards"],
+        "Which share of the accounts this exporter polls, counted from 0, and of how many; the value is always 1.";
+    TOTAL_SHARDS: "laaffic_exporter_total_shards", Gauge, NO_UNIT, [],
+        "Among how many exporters the accounts are divided (--total-shards).";
     CONFIG_LAST_RELOAD_SUCCESSFUL: "laaffic_exporter_config_last_reload_successful", Gauge, NO_UNIT, [],
         "Whether the last attempt to load the configuration succeeded; after a refused one the previous configuration stays in force.";
     CONFIG_LAST_RELOAD_SUCCESS: "laaffic_exporter_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, [],

@@ -38,13 +38,13 @@ impl FlowPages {
 
 /// Answers `/flows/{account}/{key_id}`.
 pub async fn show(State(pages): State<FlowPages>, path: Result<Path<(String, String)>, PathRejection>) -> Response {
-    let not_found = |sentence| pages.site.not_found(ROOT, sentence);
+    let not_found = |sentence: &str| pages.site.not_found(ROOT, sentence);
     let Ok(Path((account, key_id))) = path else {
         return not_found("This address cannot be read; it has to be /flows/ACCOUNT/KEY_ID.");
     };
     let snapshot = pages.store.snapshot();
     let Some(account) = snapshot.accounts.iter().find(|known| *known.name == *account) else {
-        return not_found("There is no account of this name in the configuration.");
+        return not_found(&as_sentence(&pages.site.shard.without(&account)));
     };
     let key_id = key_id.parse::<KeyId>().ok();
     let Some(record) = key_id.and_then(|key_id| account.flow(key_id)) else {
@@ -55,6 +55,13 @@ pub async fn show(State(pages): State<FlowPages>, path: Result<Path<(String, Str
     let now = pages.clock.now();
     let flow = FlowOverview::new(&snapshot, account, record, now);
     page_of(StatusCode::OK, &Page::new(&pages.site, account, &flow, now))
+}
+
+/// With a capital and a full stop.
+fn as_sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
 }
 
 #[derive(Template)]

@@ -18,6 +18,7 @@ use super::moment::{Moment, Moments};
 use super::overview::{AccountOverview, FlowOverview, Overview};
 use crate::build_info;
 use crate::model::{CountByStatus, Discovery, FailureReason, KeyId, RecallType};
+use crate::shard::Shard;
 use crate::store::Store;
 use crate::words::failure::explain;
 use crate::words::trouble::FlowTrouble;
@@ -31,14 +32,16 @@ pub struct Flows {
     moments: Arc<Moments>,
     /// By moment and account.
     renderer: Renderer<(u64, Option<String>)>,
+    shard: Shard,
 }
 
 impl Flows {
-    /// Shows this store.
-    pub fn new(store: Arc<Store>, clock: SharedClock) -> Self {
+    /// Shows this store, which has the accounts of this shard.
+    pub fn new(store: Arc<Store>, clock: SharedClock, shard: Shard) -> Self {
         Self {
             moments: Arc::new(Moments::new(store, clock)),
             renderer: Renderer::new(ROOM),
+            shard,
         }
     }
 }
@@ -62,7 +65,7 @@ pub async fn show(
     if let Some(name) = &asked.account
         && !moment.snapshot.accounts.iter().any(|account| *account.name == **name)
     {
-        return refuse("no such account is configured");
+        return refuse(&flows.shard.without(name));
     }
     let key = (moment.number, asked.account.clone());
     let write = move |out: &mut dyn io::Write| write(&moment, asked.account.as_deref(), out);

@@ -50,7 +50,7 @@ pub async fn probe(
     };
     let probed = match prober.probe(&target.account, key_id, timeout(&headers)).await {
         Ok(probed) => probed,
-        Err(error @ ProbeError::NoSuchAccount) => return refuse(&error.to_string()),
+        Err(error @ ProbeError::NoSuchAccount(_)) => return refuse(&error.to_string()),
         Err(error @ ProbeError::Changed) => return later(&error.to_string(), Duration::ZERO),
         Err(error @ ProbeError::Busy { retry_after }) => return later(&error.to_string(), retry_after),
     };

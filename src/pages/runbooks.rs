@@ -39,6 +39,8 @@ runbooks![
     "LaafficExporterReloadFailed",
     "LaafficExporterReplicaDown",
     "LaafficExporterScrapedTooRarely",
+    "LaafficExporterShardDoubled",
+    "LaafficExporterShardMissing",
     "LaafficExporterUnstable",
     "LaafficRedialFlowEndedWithFailedRounds",
     "LaafficRedialFlowExecutionException",

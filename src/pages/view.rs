@@ -17,6 +17,7 @@ use super::links::{self, Grafana};
 use super::overview::FlowOverview;
 use crate::build_info;
 use crate::model::{CountByStatus, FailureReason, Status};
+use crate::shard::Shard;
 use crate::words;
 use crate::words::failure::Explanation;
 use crate::words::trouble::FlowTrouble;
@@ -37,14 +38,17 @@ pub struct Site {
     /// Without the slash it begins with, as all links are relative.
     telemetry_path: Arc<str>,
     grafana: Option<Grafana>,
+    /// Whose accounts they show.
+    pub(super) shard: Shard,
 }
 
 impl Site {
     /// Pages with links to the metrics and, where there is one, to Grafana.
-    pub fn new(telemetry_path: &str, grafana: Option<Grafana>) -> Self {
+    pub fn new(telemetry_path: &str, grafana: Option<Grafana>, shard: Shard) -> Self {
         Self {
             telemetry_path: telemetry_path.trim_start_matches('/').into(),
             grafana,
+            shard,
         }
     }
 
@@ -57,6 +61,7 @@ impl Site {
             css: CSS.link(),
             icon: ICON.link(),
             grafana: self.grafana.as_ref(),
+            shard: Some(self.shard).filter(|shard| !shard.is_whole()),
         }
     }
 
@@ -101,6 +106,8 @@ pub(super) struct Frame<'p> {
     pub(super) css: String,
     pub(super) icon: String,
     pub(super) grafana: Option<&'p Grafana>,
+    /// Where there are several.
+    pub(super) shard: Option<Shard>,
 }
 
 impl Frame<'_> {

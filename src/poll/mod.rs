@@ -141,6 +141,7 @@ impl Poller {
             handles: self.handles.clone(),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
+            shard: self.config.get().shard,
         }
     }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::handle::{Admission, AskedList, Handles, Message, ProbeFailure, ProbeRequest, Reply};
+use super::handle::{Admission, AskedList, Handle, Handles, Message, ProbeFailure, ProbeRequest, Reply};
 use super::list::Listing;
 use super::probes::Asked;
 use crate::api::ListQuery;
 use crate::model::{FlowReport, KeyId};
+use crate::shard::Shard;
 use crate::store::{Snapshot, Store};
 use exporter_toolkit::clock::SharedClock;
 
@@ -20,6 +21,7 @@ pub struct Prober {
     pub(super) handles: Handles,
     pub(super) store: Arc<Store>,
     pub(super) clock: SharedClock,
+    pub(super) shard: Shard,
 }
 
 /// What a probe brought.
@@ -36,9 +38,9 @@ pub struct Probed {
 /// Why a probe was not made at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// There is no account of this name.
-    #[error("there is no account of this name in the configuration")]
-    NoSuchAccount,
+    /// There is no account of this name, or it is another shard's.
+    #[error("{0}")]
+    NoSuchAccount(String),
     /// A reload has taken the account away or given its name to another one while it was asked.
     #[error("the account was changed by a reload meanwhile; ask again")]
     Changed,
@@ -99,7 +101,7 @@ impl Prober {
         most_flows: usize,
         patience: Duration,
     ) -> Result<Result<Listing, ProbeFailure>, ProbeError> {
-        let handle = self.handles.get(account).ok_or(ProbeError::NoSuchAccount)?;
+        let handle = self.handle(account)?;
         let (reply, listing) = oneshot::channel();
         let asked = AskedList {
             query: Arc::new(query),
@@ -112,8 +114,13 @@ impl Prober {
         listing.await.map_err(|_| ProbeError::Changed)
     }
 
+    fn handle(&self, account: &str) -> Result<Handle, ProbeError> {
+        let handle = self.handles.get(account);
+        handle.ok_or_else(|| ProbeError::NoSuchAccount(self.shard.without(account)))
+    }
+
     async fn ask(&self, account: &str, asked: Asked, deadline: Instant) -> Result<Reply, ProbeError> {
-        let handle = self.handles.get(account).ok_or(ProbeError::NoSuchAccount)?;
+        let handle = self.handle(account)?;
         let (reply, admission) = oneshot::channel();
         let request = ProbeRequest { asked, deadline, reply };
         let sent = handle.messages.send(Message::Fetch(request));

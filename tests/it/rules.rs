@@ -9,7 +9,7 @@ use serde_yaml::Value;
 use testkit::assertions::says;
 
 /// The alerts, whose names routes and runbooks rely on, and how urgent they are: `critical` pages somebody, `warning` is a ticket.
-const ALERTS: [(&str, &str); 28] = [
+const ALERTS: [(&str, &str); 30] = [
     ("LaafficAccountBalanceLow", "warning"),
     ("LaafficAccountBlocked", "critical"),
     ("LaafficAccountNotRefreshed", "critical"),
@@ -27,6 +27,8 @@ const ALERTS: [(&str, &str); 28] = [
     ("LaafficExporterReloadFailed", "warning"),
     ("LaafficExporterReplicaDown", "warning"),
     ("LaafficExporterScrapedTooRarely", "warning"),
+    ("LaafficExporterShardDoubled", "warning"),
+    ("LaafficExporterShardMissing", "critical"),
     ("LaafficExporterUnstable", "warning"),
     ("LaafficRedialFlowEndedWithFailedRounds", "warning"),
     ("LaafficRedialFlowExecutionException", "critical"),

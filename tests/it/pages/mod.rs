@@ -19,6 +19,7 @@ use laaffic_exporter::pages::links::Grafana;
 use laaffic_exporter::pages::status::{self, StatusPage};
 use laaffic_exporter::pages::view::Site;
 use laaffic_exporter::pages::{assets, runbooks};
+use laaffic_exporter::shard::Shard;
 use laaffic_exporter::store::{AccountFlows, Store};
 use serde_json::{Value, json};
 use testkit::store::{at, key, store_of};
@@ -108,10 +109,10 @@ fn store() -> Arc<Store> {
 fn router_at(store: &Arc<Store>, now: u64) -> Router {
     let clock = Arc::new(Fixed(at(now)));
     let grafana = Grafana::new(&"https://grafana.example/g/".parse().unwrap());
-    let site = Site::new("/some/metrics", Some(grafana));
+    let site = Site::new("/some/metrics", Some(grafana), Shard::default());
     let page = StatusPage::new(Arc::clone(store), clock.clone(), site.clone());
     let flow = FlowPages::new(Arc::clone(store), clock.clone(), site.clone());
-    let flows = Flows::new(Arc::clone(store), clock);
+    let flows = Flows::new(Arc::clone(store), clock, Shard::default());
     Router::new()
         .route("/", routing::get(status::show).with_state(page))
         .route("/flows/{account}/{key_id}", routing::get(flow::show).with_state(flow))
@@ -479,7 +480,7 @@ async fn the_json_names_trouble_and_refuses_what_it_cannot_read() {
             "account=idle&account=idle",
             "the query cannot be read; it may have account=NAME, once",
         ),
-        ("account=other", "no such account is configured"),
+        ("account=other", "there is no account of this name in the configuration"),
     ] {
         let (status, headers, body) = ask(&router, &format!("/api/v1/flows?{query}"), &[]).await;
         assert_eq!(

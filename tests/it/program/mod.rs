@@ -6,6 +6,7 @@ mod log;
 mod raw;
 mod requests;
 mod serving;
+mod shards;
 mod stop;
 mod usage;
 

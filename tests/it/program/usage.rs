@@ -15,6 +15,8 @@ const FLAGS: &[&str] = &[
     "--config.file",
     "--config.check",
     "--config.enable-auto-reload",
+    "--shard",
+    "--total-shards",
     "--web.enable-lifecycle",
     "--web.listen-address",
     "--web.telemetry-path",

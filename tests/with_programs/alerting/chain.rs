@@ -26,7 +26,7 @@ const ALERTMANAGER: &str = "localhost:9093";
 const RECEIVER: &str = "localhost:9099";
 
 /// An interval of a flow at this pace: half a minute otherwise.
-const GLOBAL: &str = "poll_interval: 1s, terminal_poll_interval: 1s, stale_after: 5s";
+pub(super) const GLOBAL: &str = "poll_interval: 1s, terminal_poll_interval: 1s, stale_after: 5s";
 
 /// An account, and which of its flows are watched under which names.
 pub(super) struct Watched {
@@ -192,7 +192,8 @@ fn config(simulator: &Simulator, watched: &[Watched], replica: usize) -> String 
     text
 }
 
-fn write_rules(folder: &Folder) {
+/// The rules at this pace, in a folder `rules`.
+pub(super) fn write_rules(folder: &Folder) {
     let rules = folder.file("rules");
     fs::create_dir(&rules).unwrap();
     let choices = Choices {

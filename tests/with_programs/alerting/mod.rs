@@ -5,6 +5,7 @@ mod chain;
 mod pace;
 mod receivers;
 mod script;
+mod shards;
 mod stories;
 mod storm;
 

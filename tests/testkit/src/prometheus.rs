@@ -65,7 +65,12 @@ impl Prometheus {
     /// The first line of its log that warns of something.
     pub fn complaint(&self) -> Option<String> {
         let log = self.process.stderr();
-        let complains = |line: &&str| line.contains("level=warn") || line.contains("level=error");
+        // Version 3 writes levels in capitals.
+        let complains = |line: &&str| {
+            ["level=warn", "level=error", "level=WARN", "level=ERROR"]
+                .iter()
+                .any(|level| line.contains(level))
+        };
         log.lines().find(complains).map(str::to_owned)
     }
 
@@ -129,5 +134,8 @@ pub(crate) fn flag(name: &str, path: &Path) -> String {
 
 /// The address that a program of the Prometheus project says in its log that it has taken.
 pub(crate) async fn listens_on(process: &Process) -> SocketAddr {
-    process.logs("msg=\"Listening on\" address=").await.parse().unwrap()
+    // Of version 3 other words stand between.
+    let rest = process.logs("msg=\"Listening on\"").await;
+    let (_, address) = rest.split_once("address=").unwrap();
+    address.parse().unwrap()
 }

@@ -19,3 +19,15 @@ pub(crate) fn matches(path: &str, text: &str) {
     }
     assert_eq!(text, golden, "{path} has another length");
 }
+
+/// The same for a part of a file that others write by hand: what stands between the two comments that name it.
+pub(crate) fn part_matches(path: &str, name: &str, text: &str) {
+    let file = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (begin, end) = (
+        format!("<!-- made by a test: {name} -->\n"),
+        format!("<!-- end: {name} -->\n"),
+    );
+    let (before, rest) = file.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    matches(path, &format!("{before}{begin}\n{text}\n{end}{after}"));
+}

@@ -4,6 +4,8 @@
 //! `LAAFFIC_EXPORTER_WEB_LISTEN_ADDRESS`), and the flag wins. A command has exactly the flags that have an effect with it; they may stand
 //! before or behind its name.
 
+#[cfg(test)]
+mod reference;
 mod usage;
 mod value;
 

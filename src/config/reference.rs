@@ -1,25 +1,27 @@
-//! What is made from the schema for people and editors: `docs/config.schema.json` and `docs/configuration.md`.
-//!
-//! The tests here compare them; with `LAAFFIC_EXPORTER_WRITE_DOCS=1` they write them instead.
+//! What is made from the schema for people and editors: `docs/config.schema.json` and `docs/configuration.md`. Each key's example is what
+//! `config.example.yaml` has there.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
-use exporter_toolkit::yaml;
 use serde_json::{Value, json};
+use serde_yaml::Value as Yaml;
 
 use super::schema::{File, TAKEN_LABELS};
+use crate::golden;
 
 const SCHEMA: &str = "docs/config.schema.json";
 const REFERENCE: &str = "docs/configuration.md";
+/// What a key takes that is off unless it is switched on.
+const SWITCH: &str = "true or false";
+const EXAMPLE: &str = "config.example.yaml";
 
 const INTRODUCTION: &str = "\
 # Configuration
 
-Every key of the configuration file. This page is made from `src/config/schema.rs`; [config.example.yaml](../config.example.yaml) shows the
-keys at work.
+Every key of the configuration file. This page is made from `src/config/schema.rs`, and its examples from
+[config.example.yaml](../config.example.yaml), which shows the keys at work.
 
 Durations are written as in Prometheus: `500ms`, `30s`, `5m`, `1m30s`, `12h`, `7d`. None may be zero. Relative paths start from the folder of
 the file. A key without a value counts as not given; an unknown key, or one that is given twice, is a mistake. `--config.check` lists every
@@ -116,6 +118,7 @@ fn reference(schema: &Value) -> String {
         ("accounts[].flows[]", "Flow"),
     ];
     let definitions = &schema["$defs"];
+    let example: Yaml = serde_yaml::from_str(&fs::read_to_string(EXAMPLE).unwrap()).unwrap();
     assert_eq!(blocks.len(), definitions.as_object().unwrap().len() + 1);
     let mut page = INTRODUCTION.to_owned();
     for (path, name) in blocks {
@@ -123,7 +126,8 @@ fn reference(schema: &Value) -> String {
         if !path.is_empty() {
             write!(page, "\n## {path}\n\n{}\n", description(block)).unwrap();
         }
-        page.push_str("\n| key | kind | default | what it is |\n|---|---|---|---|\n");
+        page.push_str("\n| key | kind | default | example | what it is |\n|---|---|---|---|---|\n");
+        let examples = at(&example, path);
         let required = block["required"].as_array().unwrap();
         for key in in_order(block, name) {
             let property = &block["properties"][key];
@@ -132,13 +136,58 @@ fn reference(schema: &Value) -> String {
                 Value::String(text) => format!("`{text}`"),
                 // 5.0 is written 5.
                 Value::Number(number) => format!("`{}`", number.as_f64().unwrap()),
+                // What is off is not written, so the schema does not say it.
+                _ if kind(property) == SWITCH => "`false`".to_owned(),
                 _ => String::new(),
             };
             let (kind, about) = (kind(property), description(property));
-            writeln!(page, "| `{key}` | {kind} | {default} | {about} |").unwrap();
+            let full = format!("{path}.{key}");
+            let table = blocks
+                .iter()
+                .find(|(path, _)| path.trim_end_matches("[]") == full.trim_start_matches('.'));
+            let example = match table {
+                Some((path, _)) => format!("[{path}](#{})", path.replace(['.', '[', ']'], "")),
+                None => format!("`{}`", in_one_line(first(&examples, &full))),
+            };
+            writeln!(page, "| `{key}` | {kind} | {default} | {example} | {about} |").unwrap();
         }
     }
     page
+}
+
+/// The blocks that the example has at a path.
+fn at<'y>(example: &'y Yaml, path: &str) -> Vec<&'y Yaml> {
+    let mut found = vec![example];
+    for name in path.split_terminator('.') {
+        let values = found
+            .into_iter()
+            .filter_map(|block| block.get(name.trim_end_matches("[]")));
+        found = values
+            .flat_map(|value| value.as_sequence().map_or(vec![value], |list| list.iter().collect()))
+            .collect();
+    }
+    found
+}
+
+/// The value that the first of these blocks gives to the key at the end of the path.
+fn first<'y>(blocks: &[&'y Yaml], path: &str) -> &'y Yaml {
+    let key = path.rsplit('.').next().unwrap();
+    let value = blocks.iter().find_map(|block| block.get(key));
+    value.unwrap_or_else(|| panic!("{EXAMPLE} does not show {path}"))
+}
+
+/// A value as it may be written behind its key.
+fn in_one_line(value: &Yaml) -> String {
+    match value.as_mapping() {
+        Some(pairs) => {
+            let pairs: Vec<_> = pairs
+                .iter()
+                .map(|(key, value)| format!("{}: {}", in_one_line(key), in_one_line(value)))
+                .collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        None => serde_yaml::to_string(value).unwrap().trim_end().to_owned(),
+    }
 }
 
 /// What a key takes, in words.
@@ -149,7 +198,7 @@ fn kind(property: &Value) -> String {
     let kinds = property["type"].as_array().into_iter().flatten();
     let kinds: Vec<_> = kinds.chain([&property["type"]]).filter_map(Value::as_str).collect();
     let words = HashMap::from([
-        ("boolean", "true or false"),
+        ("boolean", SWITCH),
         ("integer", "whole number"),
         ("number", "number"),
         ("object", "mapping of texts"),
@@ -196,39 +245,12 @@ fn in_order<'b>(block: &'b Value, name: &str) -> Vec<&'b str> {
     keys
 }
 
-fn compare(path: &str, made: &str) {
-    if std::env::var_os("LAAFFIC_EXPORTER_WRITE_DOCS").is_some() {
-        fs::write(path, made).unwrap();
-    }
-    let written = fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        written == made,
-        "{path} is not what the schema says; write it anew: LAAFFIC_EXPORTER_WRITE_DOCS=1 cargo test --lib config::reference"
-    );
-}
-
 #[test]
 fn the_schema_for_editors_is_that_of_the_program() {
-    compare(SCHEMA, &format!("{:#}\n", schema()));
+    golden::matches(SCHEMA, &format!("{:#}\n", schema()));
 }
 
 #[test]
-fn the_reference_has_every_key() {
-    compare(REFERENCE, &reference(&schema()));
-}
-
-#[test]
-fn the_example_has_every_key() {
-    let example = fs::read_to_string("config.example.yaml").unwrap();
-    let schema = schema();
-    for block in [&schema]
-        .into_iter()
-        .chain(schema["$defs"].as_object().unwrap().values())
-    {
-        for key in block["properties"].as_object().unwrap().keys() {
-            assert!(example.contains(key), "config.example.yaml does not have {key}");
-        }
-    }
-    let read = yaml::load(Path::new("example"), example.as_bytes(), |file: File, _| Some(file));
-    assert_eq!(read.unwrap().0.accounts.unwrap().len(), 2);
+fn the_reference_has_every_key_with_an_example() {
+    golden::matches(REFERENCE, &reference(&schema()));
 }

@@ -18,6 +18,8 @@ pub mod catalogue;
 pub mod exposition;
 pub mod flows;
 pub mod probe;
+#[cfg(test)]
+mod reference;
 mod rounds;
 mod rows;
 

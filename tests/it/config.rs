@@ -234,9 +234,18 @@ accounts:
     assert_eq!(told(&good.replace("1m", "61s")).len(), 1);
 }
 
+/// The files beside `config.example.yaml` that its comments ask for.
+const EXAMPLE_NAMES: [&str; 5] = [
+    "laaffic-secret",
+    "laaffic-trial-key",
+    "ca.pem",
+    "client.pem",
+    "client.key",
+];
+
 #[test]
 fn the_example_loads_when_its_comments_are_followed() {
-    let folder = Folder::with(["laaffic-secret", "ca.pem", "client.pem", "client.key"].map(|name| (name, "content\n")));
+    let folder = Folder::with(EXAMPLE_NAMES.map(|name| (name, "content\n")));
     let example = folder.write("config.yaml", fs::read("config.example.yaml").unwrap());
     let env = |name: &str| match name {
         "LAAFFIC_SALES_API_KEY" => Some("key".to_owned()),
@@ -244,7 +253,7 @@ fn the_example_loads_when_its_comments_are_followed() {
         _ => None,
     };
     let config = config::load(&example, &env).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.accounts.len(), 2);
+    assert_eq!(config.accounts.len(), 3);
     assert_eq!(flow(&config, 0, 0).poll_interval, Duration::from_secs(30));
     let expected = [("country", "id"), ("team", "collections")];
     assert_eq!(labels(flow(&config, 0, 0)), expected);

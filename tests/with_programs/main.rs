@@ -16,6 +16,7 @@ mod documents;
 mod end_to_end;
 mod incidents;
 mod page;
+mod prometheus_3;
 mod readers;
 mod service;
 mod tls;

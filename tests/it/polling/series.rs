@@ -37,6 +37,39 @@ fn scraped(scrape: &Samples, key_id: u64) -> (usize, BTreeSet<String>) {
     (series.len(), families.collect())
 }
 
+/// Whether the reference says of a family that it is absent at such a time.
+fn is_absent(reference: &str, family: &str, when: &str) -> bool {
+    let section = reference.split(&format!("\n### {family}\n")).nth(1).unwrap();
+    let section = section.split("\n### ").next().unwrap().replace('\n', " ");
+    section
+        .split(". ")
+        .any(|sentence| sentence.trim_start().starts_with("Absent") && sentence.contains(when))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reference_says_when_each_family_of_a_flow_is_absent() {
+    let reference = fs::read_to_string("docs/metrics.md").unwrap();
+    let world = World::start(vec![Setup::new("main", vec![still(1)])]);
+    let new = scraped(&world.scrape(), 1).1;
+    world.pass(MINUTE).await;
+    let fresh = scraped(&world.scrape(), 1).1;
+    everywhere(&world, FaultPlan::always(code(-22)));
+    world.pass(MINUTE * 7).await;
+    let stale = scraped(&world.scrape(), 1).1;
+    for family in fresh.union(&stale) {
+        assert_eq!(
+            is_absent(&reference, family, "before the first"),
+            !new.contains(family),
+            "{family}"
+        );
+        assert_eq!(
+            is_absent(&reference, family, "when too old"),
+            !stale.contains(family),
+            "{family}"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flow_has_the_series_that_the_reference_counts() {
     let section = section();

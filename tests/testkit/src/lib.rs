@@ -3,7 +3,7 @@
 //! In this process: [`world`] (poller, store and played vendor on a paused clock), [`vendor`] (the played vendor on a socket), [`server`]
 //! (a server with a web-config file), [`store`] (what pages and scrapes are made of). As processes: [`process`] (any program),
 //! [`watching`] (the exporter on a played vendor), [`prometheus`], [`alertmanager`], [`nginx`], [`browser`]. Besides: [`answer`] (asking
-//! over HTTP), [`certificates`], [`decoders`] (what the fuzzer calls), [`folder`], [`dashboard`], [`wait`], [`assertions`].
+//! over HTTP), [`advice`] (what the documents tell to ask), [`certificates`], [`decoders`] (what the fuzzer calls), [`folder`], [`dashboard`], [`wait`], [`assertions`].
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +14,7 @@
 )]
 #![allow(missing_debug_implementations, reason = "nothing here is ever printed as a whole")]
 
+pub mod advice;
 pub mod alertmanager;
 pub mod answer;
 pub mod assertions;

@@ -2,6 +2,9 @@
 //! the defaults. The rules themselves, each with its reasons, are in `templates/rules.yml`; its thresholds are those of [`trouble`], which the
 //! pages go by as well.
 
+#[cfg(test)]
+mod reference;
+
 use std::str::FromStr;
 use std::time::Duration;
 

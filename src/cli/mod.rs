@@ -5,6 +5,10 @@
 //! before or behind its name.
 
 #[cfg(test)]
+mod completions;
+#[cfg(test)]
+mod manual;
+#[cfg(test)]
 mod reference;
 mod usage;
 mod value;

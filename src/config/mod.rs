@@ -10,6 +10,8 @@ mod check;
 mod checked;
 mod exposure;
 mod load;
+#[cfg(test)]
+mod manual;
 mod name_rules;
 #[cfg(test)]
 mod reference;

@@ -1,5 +1,5 @@
 //! What is made from the schema for people and editors: `docs/config.schema.json` and `docs/configuration.md`. Each key's example is what
-//! `config.example.yaml` has there.
+//! `config.example.yaml` has there. The manual page, which says the same, is made in `manual`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -35,8 +35,20 @@ file that begins with this line, where the schema may also be named by a URL:
 ```
 ";
 
+/// Where each block is in the file, and its struct, in the order of the file.
+pub(super) const BLOCKS: [(&str, &str); 8] = [
+    ("", "File"),
+    ("global", "Global"),
+    ("accounts[]", "Account"),
+    ("accounts[].http_client", "HttpClient"),
+    ("accounts[].http_client.tls_config", "ClientTls"),
+    ("accounts[].discovery", "Discovery"),
+    ("accounts[].discovery.rules[]", "NameRule"),
+    ("accounts[].flows[]", "Flow"),
+];
+
 /// The JSON schema. Unknown keys are mistakes, and a key without a value counts as not given.
-fn schema() -> Value {
+pub(super) fn schema() -> Value {
     let mut schema = schemars::schema_for!(File).to_value();
     visit(&mut schema);
     // What no type says.
@@ -107,42 +119,26 @@ fn widen(schema: &mut Value, is_required: bool) {
 
 /// The page: a table for each block, in the order of the file.
 fn reference(schema: &Value) -> String {
-    let blocks = [
-        ("", "File"),
-        ("global", "Global"),
-        ("accounts[]", "Account"),
-        ("accounts[].http_client", "HttpClient"),
-        ("accounts[].http_client.tls_config", "ClientTls"),
-        ("accounts[].discovery", "Discovery"),
-        ("accounts[].discovery.rules[]", "NameRule"),
-        ("accounts[].flows[]", "Flow"),
-    ];
-    let definitions = &schema["$defs"];
     let example: Yaml = serde_yaml::from_str(&fs::read_to_string(EXAMPLE).unwrap()).unwrap();
-    assert_eq!(blocks.len(), definitions.as_object().unwrap().len() + 1);
+    assert_eq!(BLOCKS.len(), schema["$defs"].as_object().unwrap().len() + 1);
     let mut page = INTRODUCTION.to_owned();
-    for (path, name) in blocks {
-        let block = definitions.get(name).unwrap_or(schema);
+    for (path, name) in BLOCKS {
+        let block = block(schema, name);
         if !path.is_empty() {
             write!(page, "\n## {path}\n\n{}\n", description(block)).unwrap();
         }
         page.push_str("\n| key | kind | default | example | what it is |\n|---|---|---|---|---|\n");
         let examples = at(&example, path);
-        let required = block["required"].as_array().unwrap();
         for key in in_order(block, name) {
             let property = &block["properties"][key];
-            let default = match &property["default"] {
-                _ if required.iter().any(|required| required == key) => "must be given".to_owned(),
-                Value::String(text) => format!("`{text}`"),
-                // 5.0 is written 5.
-                Value::Number(number) => format!("`{}`", number.as_f64().unwrap()),
-                // What is off is not written, so the schema does not say it.
-                _ if kind(property) == SWITCH => "`false`".to_owned(),
-                _ => String::new(),
+            let default = match default(property) {
+                _ if is_required(block, key) => "must be given".to_owned(),
+                Some(value) => format!("`{value}`"),
+                None => String::new(),
             };
             let (kind, about) = (kind(property), description(property));
             let full = format!("{path}.{key}");
-            let table = blocks
+            let table = BLOCKS
                 .iter()
                 .find(|(path, _)| path.trim_end_matches("[]") == full.trim_start_matches('.'));
             let example = match table {
@@ -190,8 +186,34 @@ fn in_one_line(value: &Yaml) -> String {
     }
 }
 
+/// What the schema says of a block.
+pub(super) fn block<'s>(schema: &'s Value, name: &str) -> &'s Value {
+    schema["$defs"].get(name).unwrap_or(schema)
+}
+
+/// Whether a block cannot be without this key.
+pub(super) fn is_required(block: &Value, key: &str) -> bool {
+    block["required"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|required| required == key)
+}
+
+/// What holds where a key is not given, if that is one value.
+pub(super) fn default(property: &Value) -> Option<String> {
+    match &property["default"] {
+        Value::String(text) => Some(text.clone()),
+        // 5.0 is written 5.
+        Value::Number(number) => Some(number.as_f64().unwrap().to_string()),
+        // What is off is not written, so the schema does not say it.
+        _ if kind(property) == SWITCH => Some("false".to_owned()),
+        _ => None,
+    }
+}
+
 /// What a key takes, in words.
-fn kind(property: &Value) -> String {
+pub(super) fn kind(property: &Value) -> String {
     if let Some(title) = property["title"].as_str() {
         return title.to_owned();
     }
@@ -221,13 +243,13 @@ fn plain(number: &serde_json::Number) -> String {
         .map_or_else(|| number.as_f64().unwrap().to_string(), |whole| whole.to_string())
 }
 
-fn description(schema: &Value) -> String {
+pub(super) fn description(schema: &Value) -> String {
     let text = schema["description"].as_str().unwrap();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The keys of a block in the order of its struct, which a schema does not keep.
-fn in_order<'b>(block: &'b Value, name: &str) -> Vec<&'b str> {
+pub(super) fn in_order<'b>(block: &'b Value, name: &str) -> Vec<&'b str> {
     let sources = ["src/config/schema.rs", "crates/exporter-toolkit/src/http_config.rs"];
     let sources = sources.map(|path| fs::read_to_string(path).unwrap()).concat();
     let (_, source) = sources.split_once(&format!("pub struct {name} {{")).unwrap();

@@ -1,4 +1,5 @@
-//! The systemd units: the program knows what they tell it. What systemd says of them is in `tests/with_programs/service.rs`.
+//! The systemd units, and what the Debian package adds to them: the program knows what they tell it. What systemd says of them is in
+//! `tests/with_programs/service.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,6 +9,7 @@ use std::process::Command;
 
 use clap::{CommandFactory as _, Parser as _};
 use laaffic_exporter::cli::Cli;
+use laaffic_exporter::config;
 use testkit::assertions::says;
 use testkit::folder::Folder;
 
@@ -21,6 +23,15 @@ const FILES: [&str; 3] = [
 
 fn unit(name: &str) -> String {
     fs::read_to_string(Path::new(FOLDER).join(name)).unwrap()
+}
+
+/// The variables that stand for flags of the exporter.
+fn variables() -> BTreeSet<String> {
+    let command = Cli::command();
+    let arguments = command.get_arguments();
+    arguments
+        .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
+        .collect()
 }
 
 /// What stands behind `key=`, each time.
@@ -78,16 +89,48 @@ fn the_socket_opens_the_programs_own_port_and_the_service_is_told_to_take_it() {
     let port = cli.export.serve.listen.addresses[0].port().to_string();
     let socket = unit("laaffic-exporter.socket");
     assert_eq!(values(&socket, "ListenStream"), [port.as_str()]);
-    let known: BTreeSet<String> = Cli::command()
-        .get_arguments()
-        .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
-        .collect();
+    let known = variables();
     let drop_in = unit("laaffic-exporter.service.d/socket.conf");
     let [variable] = values(&drop_in, "Environment")[..] else {
         panic!("not one Environment: {drop_in}");
     };
     let (name, value) = variable.split_once('=').unwrap();
     assert_eq!((known.contains(name), value), (true, "true"), "{name}");
+}
+
+#[test]
+fn the_packages_variables_stand_for_flags() {
+    let file = fs::read_to_string("deploy/debian/default").unwrap();
+    let lines = file.lines().filter_map(|line| line.strip_prefix("#LAAFFIC_"));
+    let named: Vec<_> = lines
+        .map(|line| format!("LAAFFIC_{}", line.split_once('=').unwrap().0))
+        .collect();
+    let known = variables();
+    assert_eq!(named.len(), 5, "{file}");
+    for name in named {
+        assert!(known.contains(&name), "{name} is no flag's");
+    }
+}
+
+#[test]
+fn the_packages_configuration_can_be_filled_in_as_it_says() {
+    let file = fs::read_to_string("deploy/debian/config.yaml").unwrap();
+    let filled_in: Vec<_> = file
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .skip_while(|line| *line != "accounts:")
+        .take_while(|line| *line == "accounts:" || line.starts_with(' '))
+        .collect();
+    let filled_in = filled_in.join("\n");
+    let service = unit("laaffic-exporter.service");
+    for credential in ["api_key", "api_secret"] {
+        let path = format!("/run/credentials/laaffic-exporter.service/{credential}");
+        assert!(filled_in.contains(&path) && service.contains(&path), "{filled_in}");
+    }
+    // Its files are there only while the service runs.
+    let config = filled_in.replace("_file: /run/credentials/laaffic-exporter.service/", ": ");
+    let config = config::parse(&config, Path::new("config.yaml"), &|_: &str| None).unwrap();
+    assert_eq!(config.accounts[0].flows.len(), 1);
 }
 
 /// The commands in a unit's header.

@@ -1,4 +1,5 @@
-//! Everything that needs other programs: prometheus, promtool, alertmanager, nginx, chromium with chromedriver, systemd-analyze, python3.
+//! Everything that needs other programs: prometheus, promtool, alertmanager, nginx, chromium with chromedriver, systemd-analyze, python3,
+//! mandoc, shells, and what makes and judges a Debian package.
 //!
 //! Run only when asked for by name, as `scripts/test` does, which installs them: `cargo test --test with_programs`.
 #![allow(
@@ -10,11 +11,14 @@
 )]
 
 mod alerting;
+mod completions;
 mod dashboards;
 mod differential;
 mod documents;
 mod end_to_end;
 mod incidents;
+mod manuals;
+mod package;
 mod page;
 mod prometheus_3;
 mod readers;

@@ -10,6 +10,7 @@
 )]
 
 mod alerting;
+mod compose;
 mod dashboards;
 mod differential;
 mod documents;

@@ -1,4 +1,5 @@
-//! Everything that needs other programs: prometheus, promtool, alertmanager, nginx, chromium with chromedriver, systemd-analyze, python3.
+//! Everything that needs other programs: prometheus, promtool, alertmanager, nginx, chromium with chromedriver, systemd-analyze, python3,
+//! buildah, runc.
 //!
 //! Run only when asked for by name, as `scripts/test` does, which installs them: `cargo test --test with_programs`.
 #![allow(
@@ -11,6 +12,7 @@
 
 mod alerting;
 mod compose;
+mod container;
 mod dashboards;
 mod differential;
 mod documents;

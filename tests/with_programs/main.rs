@@ -20,6 +20,7 @@ mod end_to_end;
 mod incidents;
 mod page;
 mod readers;
+mod release;
 mod service;
 mod tls;
 

@@ -186,7 +186,9 @@ fn what_compose_starts_together_fits_together() {
             assert!(tag.is_some_and(|tag| tag.contains('.')), "{image}");
         }
     }
-    assert!(folder.join("Dockerfile").is_file());
+    let build = &services["laaffic-exporter"]["build"];
+    let context = folder.join(build["context"].as_str().unwrap());
+    assert!(context.join(build["dockerfile"].as_str().unwrap()).is_file());
     assert!(Path::new("deploy/prometheus/prometheus.yml").is_file() && inside.contains_key("/etc/prometheus"));
     assert!(Path::new("deploy/alertmanager/alertmanager.yml").is_file() && inside.contains_key("/etc/alertmanager"));
 

@@ -74,7 +74,7 @@ fn neither_a_core_dump_nor_the_hosts_memory_is_its_to_fill() {
 
 #[test]
 fn the_image_is_built_with_the_runbooks_which_are_part_of_the_program() {
-    let ignored = fs::read_to_string("deploy/compose/Dockerfile.dockerignore").unwrap();
+    let ignored = fs::read_to_string("deploy/container/Containerfile.dockerignore").unwrap();
     let lines: Vec<_> = ignored.lines().collect();
     assert!(
         !lines.contains(&"docs"),

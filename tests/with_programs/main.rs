@@ -1,5 +1,5 @@
 //! Everything that needs other programs: prometheus, promtool, alertmanager, nginx, chromium with chromedriver, systemd-analyze, python3,
-//! mandoc, shells, and what makes and judges a Debian package.
+//! mandoc, shells, buildah and runc, and what makes and judges a Debian package.
 //!
 //! Run only when asked for by name, as `scripts/test` does, which installs them: `cargo test --test with_programs`.
 #![allow(
@@ -12,6 +12,8 @@
 
 mod alerting;
 mod completions;
+mod compose;
+mod container;
 mod dashboards;
 mod differential;
 mod documents;
@@ -22,6 +24,7 @@ mod package;
 mod page;
 mod prometheus_3;
 mod readers;
+mod release;
 mod service;
 mod tls;
 

@@ -67,13 +67,26 @@ pub fn is_in_a_process_of_its_own() -> bool {
 /// Runs one test of this very binary once more, in a process with these variables: for what concerns a process as a whole, such as its
 /// environment, its memory or its panic hook. It must pass; gives what it has written.
 pub fn in_a_process_of_its_own<'v>(test: &str, variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> Output {
+    // Whatever it takes, those that measure time beside it go first.
+    let script = "command -v nice >/dev/null && exec nice -n 19 \"$0\" \"$@\"; exec \"$0\" \"$@\"";
+    once_more(test, variables, script)
+}
+
+/// The same in a network of its own, of which there is nothing but this host's name for itself: there programs get the ports that they
+/// take by themselves, whatever listens on this host. Needs `unshare` and `ip`; who is not root becomes it there, and nowhere else.
+pub fn in_a_network_of_its_own<'v>(test: &str, variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> Output {
+    let script = "root=; [ \"$(id -u)\" = 0 ] || root=--map-root-user; \
+                  exec unshare $root --net sh -c 'ip link set lo up && exec \"$0\" \"$@\"' \"$0\" \"$@\"";
+    once_more(test, variables, script)
+}
+
+/// Runs a test in a process of its own, begun by a shell script for which it is `"$0" "$@"`.
+fn once_more<'v>(test: &str, variables: impl IntoIterator<Item = (&'v str, &'v str)>, script: &str) -> Output {
     let mut command = Command::new(env::current_exe().unwrap());
     command
         .args(["--exact", test, "--nocapture"])
         .env(ALONE, "1")
         .envs(variables);
-    // Whatever it takes, those that measure time beside it go first.
-    let script = "command -v nice >/dev/null && exec nice -n 19 \"$0\" \"$@\"; exec \"$0\" \"$@\"";
     let output = by_shell(script, &command).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(

@@ -142,8 +142,9 @@ impl Reason {
 
 #[cfg(test)]
 mod tests {
+    use testkit::golden;
+
     use super::*;
-    use crate::golden;
 
     #[test]
     fn the_file_under_deploy_is_what_the_defaults_give() {

@@ -26,8 +26,6 @@ pub mod build_info;
 pub mod cli;
 pub mod commands;
 pub mod config;
-#[cfg(test)]
-mod golden;
 pub mod logging;
 pub mod metrics;
 pub mod model;

@@ -5,9 +5,9 @@
 
 use clap::CommandFactory as _;
 use clap_complete::{Shell, generate};
+use testkit::golden;
 
 use super::Cli;
-use crate::golden;
 
 /// The shells, and the names by which they look for the completions of a command.
 const SHELLS: [(Shell, &str); 3] = [

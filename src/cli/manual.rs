@@ -8,9 +8,9 @@ use std::fs;
 use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use testkit::golden;
 
 use super::Cli;
-use crate::golden;
 
 const FOLDER: &str = "deploy/man";
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use clap::{Arg, Command, CommandFactory as _};
+use testkit::golden;
 
 use super::Cli;
-use crate::golden;
 
 /// How the page calls the program without a command.
 const WITHOUT: &str = "(none)";

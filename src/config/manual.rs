@@ -6,9 +6,10 @@ use std::path::Path;
 
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use serde_json::Value;
+use testkit::golden;
 
 use super::reference::{BLOCKS, block, default, description, in_order, is_required, kind, schema};
-use crate::{config, golden};
+use crate::config;
 
 const PAGE: &str = "deploy/man/laaffic-exporter.yaml.5";
 

@@ -7,9 +7,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 use serde_yaml::Value as Yaml;
+use testkit::golden;
 
 use super::schema::{File, TAKEN_LABELS};
-use crate::golden;
 
 const SCHEMA: &str = "docs/config.schema.json";
 const REFERENCE: &str = "docs/configuration.md";

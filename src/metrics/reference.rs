@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
+use testkit::golden;
+
 use super::catalogue::{self, Family};
-use crate::golden;
 
 const REFERENCE: &str = "docs/metrics.md";
 

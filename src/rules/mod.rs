@@ -1,10 +1,13 @@
-//! The recording and alert rules of this version: `laaffic-exporter rules` prints them, and the file under `deploy/` is what it prints with
-//! the defaults. The rules themselves, each with its reasons, are in `templates/rules.yml`; its thresholds are those of [`trouble`], which the
-//! pages go by as well.
+//! The recording and alert rules of this version: `laaffic-exporter rules` prints them, and the file under `deploy/prometheus` is what it
+//! prints with the defaults. The Helm chart has them with a placeholder for each choice, which it fills in itself.
+//!
+//! The rules themselves, each with its reasons, are in `templates/rules.yml`; its thresholds are those of [`trouble`], which the pages go
+//! by as well.
 
 #[cfg(test)]
 mod reference;
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -95,9 +98,9 @@ pub fn rules(choices: &Choices) -> Result<String, askama::Error> {
         job: choices.job.as_str(),
         page: choices.page.as_str(),
         ticket: choices.ticket.as_str(),
-        exception_for: PrometheusDuration(choices.exception_for),
-        down_for: PrometheusDuration(choices.down_for),
-        not_refreshed_for: PrometheusDuration(choices.not_refreshed_for),
+        exception_for: Threshold::of(choices.exception_for),
+        down_for: Threshold::of(choices.down_for),
+        not_refreshed_for: Threshold::of(choices.not_refreshed_for),
         list_not_read_for: PrometheusDuration(LIST_NOT_READ_AFTER),
         memory: PrometheusDuration(MEMORY),
         external_url: choices
@@ -106,7 +109,7 @@ pub fn rules(choices: &Choices) -> Result<String, askama::Error> {
             .map_or(ON_THIS_HOST, |url| url.as_str().trim_end_matches('/')),
         reasons: every_reason().map(Reason::new).collect(),
     };
-    file.render()
+    file.text()
 }
 
 #[derive(Template)]
@@ -115,13 +118,41 @@ struct RuleFile<'r> {
     job: &'r str,
     page: &'r str,
     ticket: &'r str,
-    exception_for: PrometheusDuration,
-    down_for: PrometheusDuration,
-    not_refreshed_for: PrometheusDuration,
+    exception_for: Threshold,
+    down_for: Threshold,
+    not_refreshed_for: Threshold,
     list_not_read_for: PrometheusDuration,
     memory: PrometheusDuration,
     external_url: &'r str,
     reasons: Vec<Reason>,
+}
+
+impl RuleFile<'_> {
+    /// The file's text; the template leaves its last line without an end.
+    fn text(&self) -> Result<String, askama::Error> {
+        Ok(self.render()? + "\n")
+    }
+}
+
+/// A time that users change, in both of its notations: of Prometheus, and of comparisons in PromQL.
+struct Threshold {
+    text: String,
+    seconds: String,
+}
+
+impl Threshold {
+    fn of(time: Duration) -> Self {
+        Self {
+            text: PrometheusDuration(time).to_string(),
+            seconds: time.as_secs().to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// Why a poll fails, for the texts.
@@ -142,8 +173,9 @@ impl Reason {
 
 #[cfg(test)]
 mod tests {
+    use testkit::golden;
+
     use super::*;
-    use crate::golden;
 
     #[test]
     fn the_file_under_deploy_is_what_the_defaults_give() {
@@ -151,6 +183,32 @@ mod tests {
             "deploy/prometheus/rules/laaffic.yml",
             &rules(&Choices::default()).unwrap(),
         );
+    }
+
+    /// The rules with a placeholder for each choice.
+    fn with_placeholders() -> String {
+        let threshold = |name: &str| Threshold {
+            text: format!("<{name}>"),
+            seconds: format!("<{name}-seconds>"),
+        };
+        let file = RuleFile {
+            job: "<job>",
+            page: "<page>",
+            ticket: "<ticket>",
+            exception_for: threshold("exception-for"),
+            down_for: threshold("down-for"),
+            not_refreshed_for: threshold("not-refreshed-for"),
+            list_not_read_for: PrometheusDuration(LIST_NOT_READ_AFTER),
+            memory: PrometheusDuration(MEMORY),
+            external_url: "<external-url>",
+            reasons: every_reason().map(Reason::new).collect(),
+        };
+        file.text().unwrap()
+    }
+
+    #[test]
+    fn the_file_of_the_chart_has_a_placeholder_for_each_choice() {
+        golden::matches("deploy/helm/laaffic-exporter/files/rules.yaml", &with_placeholders());
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use regex::Regex;
 use serde_yaml::Value;
+use testkit::golden;
 
 use super::{Choices, rules};
-use crate::golden;
 
 /// What gives an alert the labels of its flow. It is no condition.
 const LABELS: &str = " * on (job, account, key_id) group_right () laaffic:redial_flow:labels";

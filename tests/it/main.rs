@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod chart;
 mod config;
 mod corpus;
 mod dashboards;

@@ -1,5 +1,6 @@
 //! Everything that needs other programs: prometheus, promtool, alertmanager, nginx, chromium with chromedriver, systemd-analyze, python3,
-//! mandoc, shells, buildah and runc, and what makes and judges a Debian package.
+//! kubectl, mandoc, shells, buildah and runc, what makes and judges a Debian package, and the tools of Python's registry that
+//! `scripts/python-tools` installs.
 //!
 //! Run only when asked for by name, as `scripts/test` does, which installs them: `cargo test --test with_programs`.
 #![allow(
@@ -11,6 +12,7 @@
 )]
 
 mod alerting;
+mod chart;
 mod completions;
 mod compose;
 mod container;

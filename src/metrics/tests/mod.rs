@@ -14,9 +14,9 @@ use proptest::prelude::*;
 use self::parse::{Family, read};
 use exporter_toolkit::exposition::Format;
 use exporter_toolkit::exposition::body::{FRAME, Frames};
+use testkit::golden;
 
 use super::{Activity, Exposition, catalogue, registry};
-use crate::golden;
 use crate::model::{
     AccountName, ApiCode, Balance, CountByStatus, Discovery, Endpoint, FailureReason, FlowInfo, FlowReport, GroupCall,
     KeyId, Nodes, Origin, Outcome, RecallType, Status, Task, TaskId,

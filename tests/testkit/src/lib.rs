@@ -3,7 +3,8 @@
 //! In this process: [`world`] (poller, store and played vendor on a paused clock), [`vendor`] (the played vendor on a socket), [`server`]
 //! (a server with a web-config file), [`store`] (what pages and scrapes are made of). As processes: [`process`] (any program),
 //! [`watching`] (the exporter on a played vendor), [`prometheus`], [`alertmanager`], [`nginx`], [`browser`]. Besides: [`answer`] (asking
-//! over HTTP), [`advice`] (what the documents tell to ask), [`certificates`], [`decoders`] (what the fuzzer calls), [`folder`], [`dashboard`], [`wait`], [`assertions`].
+//! over HTTP), [`advice`] (what the documents tell to ask), [`certificates`], [`decoders`] (what the fuzzer calls), [`folder`], [`golden`]
+//! (texts that are compared with a file), [`dashboard`], [`wait`], [`assertions`].
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,6 +24,7 @@ pub mod certificates;
 pub mod dashboard;
 pub mod decoders;
 pub mod folder;
+pub mod golden;
 pub mod incidents;
 pub mod log;
 pub mod mutations;

@@ -17,17 +17,18 @@ fn checkout() -> Folder {
     for inner in ["scripts", "deploy", "deploy/helm", "deploy/helm/laaffic-exporter"] {
         fs::create_dir(folder.file(inner)).unwrap();
     }
-    for name in ["scripts/release", "Cargo.toml", "Cargo.lock"] {
+    for name in [
+        "scripts/release",
+        "Cargo.toml",
+        "Cargo.lock",
+        "deploy/helm/laaffic-exporter/Chart.yaml",
+    ] {
         fs::copy(name, folder.file(name)).unwrap();
     }
     let changelog = fs::read_to_string("CHANGELOG.md").unwrap();
     folder.write(
         "CHANGELOG.md",
         changelog.replacen("/ unreleased\n", "/ 2026-12-01\n", 1),
-    );
-    folder.write(
-        "deploy/helm/laaffic-exporter/Chart.yaml",
-        format!("version: 7.0.0\nappVersion: \"{VERSION}\"\n"),
     );
     folder
 }

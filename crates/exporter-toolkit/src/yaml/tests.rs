@@ -190,6 +190,7 @@ proptest! {
     fn no_pieces_of_yaml_make_it_panic_or_refuse_without_a_reason(pieces in prop::collection::vec(piece(), 0..40)) {
         let refusal = read(&pieces.concat()).err().unwrap_or_default();
         prop_assert!(!refusal.contains("please report"), "{refusal}");
-        prop_assert!(!refusal.contains("cannot be used"), "{refusal}");
+        // The parser has reasons with these words in them, as of tabs; alone they are no reason.
+        prop_assert!(!refusal.contains("f: cannot be used"), "{refusal}");
     }
 }

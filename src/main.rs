@@ -1,5 +1,6 @@
 //! The `laaffic-exporter` program: arguments, logging, exit codes. Everything else is the library's.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -84,8 +85,8 @@ fn run(cli: Cli) -> Result<()> {
     logging::init(cli.log(), clock.clone()).context("logging cannot be started")?;
     let Cli { export, command } = cli;
     if command.is_none() && export.check {
-        check(&export.config, &export.serve.web_config)?;
-        return tell_shards(&export);
+        let config = check(&export.config, &export.serve.web_config)?;
+        return tell_shards(&config, export.shard.named()?);
     }
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -113,9 +114,9 @@ fn run(cli: Cli) -> Result<()> {
                 flows(config, &arguments, &clock, stdout(), stderr()).await
             }
             Some(Command::Check(arguments)) => {
-                check(&arguments.config, &arguments.web_config)?;
+                let config = check(&arguments.config, &arguments.web_config)?;
                 match arguments.live {
-                    true => check_live(config_file(&arguments.config)?.load()?, &clock, stdout()).await,
+                    true => check_live(config, &clock, stdout()).await,
                     false => Ok(()),
                 }
             }
@@ -144,7 +145,8 @@ fn config_file(argument: &ConfigFileArg) -> Result<ConfigFile> {
     Ok(ConfigFile::new(file))
 }
 
-fn check(config: &ConfigFileArg, web_config: &WebConfigArg) -> Result<()> {
+/// Says that the files are good, and gives the configuration.
+fn check(config: &ConfigFileArg, web_config: &WebConfigArg) -> Result<config::Config> {
     let mut file = config_file(config)?;
     let loaded = file.load()?;
     file.warn(&loaded);
@@ -168,26 +170,23 @@ fn check(config: &ConfigFileArg, web_config: &WebConfigArg) -> Result<()> {
         "{}: good; accounts: {accounts}, flows: {flows}{found}",
         config.file.display()
     )?;
-    Ok(())
+    Ok(loaded)
 }
 
 /// Which accounts fall to which shard, where there are several.
-fn tell_shards(arguments: &ExportArgs) -> Result<()> {
-    let total = arguments.shard.named()?.total();
-    if total == 1 {
+fn tell_shards(config: &config::Config, shard: Shard) -> Result<()> {
+    if shard.is_whole() {
         return Ok(());
     }
-    let config = config_file(&arguments.config)?.load()?;
-    for ordinal in 0..total {
-        let shard = Shard::new(ordinal, total)?;
-        let names = config.accounts.iter().map(|account| &*account.name);
-        let names: Vec<_> = names.filter(|name| shard.polls(name)).collect();
-        let names = if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
-        };
-        writeln!(stdout(), "{shard}: {names}")?;
+    let mut accounts: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for account in &config.accounts {
+        let ordinal = shard.ordinal_of(&account.name);
+        accounts.entry(ordinal).or_default().push(&account.name);
+    }
+    for ordinal in 0..shard.total() {
+        let names = accounts.get(&ordinal).map(|names| names.join(", "));
+        let names = names.as_deref().unwrap_or("none");
+        writeln!(stdout(), "{}: {names}", Shard::new(ordinal, shard.total())?)?;
     }
     Ok(())
 }

@@ -107,7 +107,7 @@ fn signals(page: &mut Roff) {
 fn environment(page: &mut Roff) {
     page.control("SH", ["ENVIRONMENT"]);
     page.text([
-        roman("Each flag with a dot in its name is also a variable: "),
+        roman("Each flag of the exporter is also a variable: "),
         bold("--web.listen-address"),
         roman(" is "),
         bold("LAAFFIC_EXPORTER_WEB_LISTEN_ADDRESS"),

@@ -79,14 +79,6 @@ fn queries() -> Vec<(PathBuf, String)> {
     files(&["deploy/prometheus/rules", "grafana/dashboards"], &["yml", "json"])
 }
 
-/// The cells of a Markdown table's rows whose first cell is one word of code, by that word.
-fn rows(text: &str) -> BTreeMap<&str, Vec<&str>> {
-    text.lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
-        .map(|(word, rest)| (word, rest.split('|').map(str::trim).collect()))
-        .collect()
-}
-
 /// The words of code in a line of Markdown.
 fn code(line: &str) -> Vec<&str> {
     line.split('`').skip(1).step_by(2).collect()
@@ -242,7 +234,7 @@ fn the_reference_has_every_field_that_may_be_unreadable() {
 fn the_reference_explains_every_reason_in_the_programs_own_words() {
     let reference = read("docs/metrics.md");
     let section = reference.split("\n## Reasons and cures\n").nth(1).unwrap();
-    let rows = rows(section);
+    let rows: BTreeMap<_, _> = advice::rows(section).collect();
     let reasons: Vec<_> = every_reason().collect();
     for reason in &reasons {
         let explanation = explain(*reason);

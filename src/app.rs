@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use exporter_toolkit::clock::SharedClock;
 use exporter_toolkit::exposition::MetricsHandler;
-use exporter_toolkit::server::{AllowedHosts, Guard, Server, shutdown, systemd};
+use exporter_toolkit::server::{AllowedHosts, Guard, NoRandomNumbers, Server, shutdown, systemd};
 use exporter_toolkit::web_config::LiveWebConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -54,6 +54,9 @@ pub enum AppError {
     /// Polling could not begin, or ended by itself.
     #[error(transparent)]
     Poll(#[from] PollError),
+    /// The host cannot give what passwords need.
+    #[error(transparent)]
+    NoRandomNumbers(#[from] NoRandomNumbers),
     /// The web-config file cannot be used.
     #[error(transparent)]
     WebConfig(#[from] LoadError),
@@ -141,7 +144,7 @@ impl App {
         let pages = pages.into_router(&options.telemetry_path);
         // What Prometheus, orchestrators and health checks ask for, by whatever name they know; it reveals nothing beyond numbers.
         let public = [options.telemetry_path.as_str(), "/-/healthy", "/-/ready"].map(str::to_owned);
-        let guard = Guard::new(pages, Arc::new(live)).only_as(options.allowed_hosts.clone(), public);
+        let guard = Guard::new(pages, Arc::new(live))?.only_as(options.allowed_hosts.clone(), public);
         let server = Server::new(guard);
         activity.reached_at(&external_url(
             options.external_url.as_ref(),

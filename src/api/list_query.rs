@@ -1,12 +1,11 @@
 //! What a list of flows is asked for (queryPage).
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use serde_json::json;
-use time::format_description::FormatItem;
-use time::macros::format_description;
-use time::{OffsetDateTime, UtcOffset};
 
 /// How the vendor writes a moment, without a zone.
-const FORMAT: &[FormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
 /// Most records on a page that the vendor hands out.
 pub const LIST_PAGE_SIZE: u32 = 100;
@@ -35,12 +34,10 @@ impl ListQuery {
 
 /// A moment in the vendor's form: seconds from 1970 on, as if its zone were UTC; the nearest that it can write.
 pub fn written(seconds: i64) -> String {
-    const FIRST: i64 = 0;
-    // The end of the year 9999.
-    const LAST: i64 = 253_402_300_799;
-    let moment = OffsetDateTime::from_unix_timestamp(seconds.clamp(FIRST, LAST)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    // Four digits for the year, two for all else: such a moment can be written.
-    moment.to_offset(UtcOffset::UTC).format(FORMAT).unwrap_or_default()
+    const FIRST: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    // Adding ends at the year 9999.
+    let since = SignedDuration::from_secs(seconds.max(0));
+    FIRST.saturating_add(since).strftime(FORMAT).to_string()
 }
 
 #[cfg(test)]

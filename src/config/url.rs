@@ -84,6 +84,16 @@ mod tests {
     }
 
     #[test]
+    fn a_host_may_be_written_in_any_script() {
+        for (text, host) in [
+            ("https://bücher.example/v3", "xn--bcher-kva.example"),
+            ("https://例子.测试/v3", "xn--fsqu00a.xn--0zwm56d"),
+        ] {
+            assert_eq!(check_base_url(text).unwrap().host_str(), Some(host));
+        }
+    }
+
+    #[test]
     fn a_base_url_that_would_have_to_be_repaired_is_refused() {
         for text in [
             "",

@@ -18,7 +18,7 @@ pub fn external_url(given: Option<&Url>, port: u16, tls: bool) -> String {
 
 /// This host's name, as it says itself.
 pub fn own_name() -> String {
-    gethostname::gethostname().to_string_lossy().into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// A flow's page, relative to the root.

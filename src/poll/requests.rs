@@ -4,11 +4,10 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use super::condition::{Generation, corrected};
@@ -18,14 +17,12 @@ use crate::api::{CallOptions, Client, ClockOffset, CredentialPair, Error, Exchan
 use crate::metrics::AccountActivity;
 use crate::model::{ApiCode, Endpoint, Outcome, UnreadableFields};
 
-/// Retries that all requests for one thing may take together, be it a flow or a page of a list.
-const MAX_RETRIES: usize = 2;
-
 /// With less than this left a request is not sent: it might be given up before it has left the process, and would be counted all the same.
 const ENOUGH_TO_SEND: Duration = Duration::from_millis(100);
 
-/// The first retry waits up to this long, the second up to twice as long ("full jitter").
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// How long each retry waits at most ("full jitter"), and so how many of them all requests for one thing may take together, be it a flow
+/// or a page of a list.
+const BACKOFFS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
 
 /// What is made of a longer `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -111,8 +108,8 @@ pub(super) struct Requests<'s> {
     purpose: Purpose,
     /// Who waits for them, and until when: no retry begins or ends later.
     progress: &'s Progress,
-    /// The waits before the retries that are left.
-    retries: ExponentialBackoff,
+    /// Before each of the retries that are left.
+    backoffs: slice::Iter<'static, Duration>,
     /// What was added to our clock for signing at first.
     told_offset: ClockOffset,
     clock_offset: ClockOffset,
@@ -132,7 +129,7 @@ impl<'s> Requests<'s> {
             session,
             purpose,
             progress,
-            retries: retries(),
+            backoffs: BACKOFFS.iter(),
             told_offset: clock_offset,
             clock_offset,
             clock_skew_seconds: None,
@@ -142,7 +139,7 @@ impl<'s> Requests<'s> {
 
     /// As many retries as at first, for the next of many answers.
     pub(super) fn renew_retries(&mut self) {
-        self.retries = retries();
+        self.backoffs = BACKOFFS.iter();
     }
 
     /// What they have seen.
@@ -182,7 +179,7 @@ impl<'s> Requests<'s> {
         if !error.is_transient() || self.pause.is_some() || self.session.halted.is_cancelled() {
             return None;
         }
-        let wait = self.retries.next()?.mul_f64(rand::rng().random());
+        let wait = self.backoffs.next()?.mul_f64(fastrand::f64());
         (wait < self.progress.left()).then_some(wait)
     }
 
@@ -242,15 +239,6 @@ impl<'s> Requests<'s> {
         exchange.result = exchange.result.and_then(|answer| call.accept(answer));
         Ok(exchange)
     }
-}
-
-/// The waits before each retry, at most.
-fn retries() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_BACKOFF)
-        .with_factor(2.0)
-        .with_max_times(MAX_RETRIES)
-        .build()
 }
 
 /// Leave to send one request, unless that would be too late for everybody who waits.

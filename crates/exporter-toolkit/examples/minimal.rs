@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stop = shutdown::on_signal()?;
     let listener = listen(&address.parse()?)?;
     writeln!(stdout(), "listening on {}", listener.local_addr()?)?;
-    let server = Server::new(Guard::new(pages, Arc::new(web_config)));
+    let server = Server::new(Guard::new(pages, Arc::new(web_config))?);
     server.serve(listener, stop).await;
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! Times, as the vendor's pages and those who run the same platform write them.
 
-use time::format_description::well_known::Iso8601;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 
 use crate::model::WrittenTime;
 
 /// From here on a number counts milliseconds: as seconds it would be the year 5138.
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
+
+/// From when on seconds are counted, in whatever zone.
+const BEGINNING: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// The moment that a text says: `2025-11-24 08:00:00` as documented, the same with a `T`, with a fraction of a second or with a zone
 /// (ISO 8601), or Unix time in seconds or milliseconds. `None` for anything else.
@@ -19,13 +22,12 @@ pub(super) fn moment(text: &str) -> Option<WrittenTime> {
         };
         return (number > 0).then_some(WrittenTime::Unix(seconds));
     }
-    // The one blank that the vendor writes is the `T` of the standard.
-    let text = text.replacen(' ', "T", 1);
-    if let Ok(zoned) = OffsetDateTime::parse(&text, &Iso8601::PARSING) {
-        return Some(WrittenTime::Unix(zoned.unix_timestamp()));
+    if let Ok(zoned) = text.parse::<Timestamp>() {
+        return Some(WrittenTime::Unix(zoned.as_second()));
     }
-    let local = PrimitiveDateTime::parse(&text, &Iso8601::PARSING).ok()?;
-    Some(WrittenTime::Local(local.assume_utc().unix_timestamp()))
+    // A day alone could be any moment of it.
+    let local: DateTime = text.contains(':').then(|| text.parse().ok())??;
+    Some(WrittenTime::Local(local.duration_since(BEGINNING).as_secs()))
 }
 
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod tests {
             ("2025-11-24 08:00:00.123", WrittenTime::Local(1_763_971_200)),
             ("2025-11-24T08:00:00+08:00", WrittenTime::Unix(1_763_942_400)),
             ("2025-11-24T08:00:00.000Z", WrittenTime::Unix(1_763_971_200)),
+            ("9999-12-31 23:59:59", WrittenTime::Local(253_402_300_799)),
             ("1763971200", WrittenTime::Unix(1_763_971_200)),
             ("1763971200999", WrittenTime::Unix(1_763_971_200)),
         ] {

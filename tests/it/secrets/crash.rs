@@ -35,7 +35,7 @@ async fn have_bugs() {
     logging::init(cli.log(), Arc::new(SystemClock)).unwrap();
     let task = tokio::spawn(async { panic!("a task is bothered by {}", marked("in-task")) });
     assert!(task.await.unwrap_err().is_panic());
-    let guard = Guard::new(Router::new().route("/", get(page)), Arc::new(LiveWebConfig::none()));
+    let guard = Guard::new(Router::new().route("/", get(page)), Arc::new(LiveWebConfig::none())).unwrap();
     let request = Request::get("/").header("host", "x").body(Body::empty()).unwrap();
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST).into();
     let answer = guard.answer(request, &client).await;

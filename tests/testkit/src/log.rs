@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use exporter_toolkit::clock::SharedClock;
-use exporter_toolkit::logging::{Format, LogLayer};
+use exporter_toolkit::logging::{Events, Format, LogLayer};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::subscriber::{DefaultGuard, set_default};
@@ -42,7 +42,7 @@ impl Log {
         let layer = LogLayer::new(Format::Json, clock, paper.clone());
         Self {
             paper,
-            _guard: set_default(tracing_subscriber::registry().with(layer)),
+            _guard: set_default(Events.with(layer)),
         }
     }
 

@@ -112,7 +112,7 @@ impl WebServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(Server::new(Guard::new(pages, live)).serve(listener, stop.clone()));
+        let serving = tokio::spawn(Server::new(Guard::new(pages, live).unwrap()).serve(listener, stop.clone()));
         Self {
             folder,
             address,

@@ -2,6 +2,7 @@
 //!
 //! `time`, `level`, `source` and `msg`, then the fields of the event. Spans have no part in a line.
 
+mod events;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -16,14 +17,16 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use time::OffsetDateTime;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer, registry};
 
+pub use self::events::Events;
 pub use self::line::Format;
 use self::line::{Line, Value};
 pub use self::throttle::{Throttle, Throttled};
@@ -50,10 +53,8 @@ pub fn init(level: Level, format: Format, own: &[&str], clock: SharedClock) -> R
     let filter = Targets::new()
         .with_default(level.min(Level::WARN))
         .with_targets(own.map(|name| (*name, level)));
-    registry()
-        .with(LogLayer::new(format, clock, stderr()).with_filter(filter))
-        .try_init()
-        .map_err(|_| AlreadyStarted)?;
+    let log = Events.with(LogLayer::new(format, clock, stderr())).with(filter);
+    log.try_init().map_err(|_| AlreadyStarted)?;
     let bugs = Mutex::new(BTreeMap::<_, Throttle<Bug>>::new());
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -190,11 +191,9 @@ fn source(metadata: &Metadata<'_>) -> String {
 
 /// In UTC, to the millisecond. A moment before 1970 or beyond the year 9999 becomes the beginning of 1970.
 fn rfc3339(moment: SystemTime) -> String {
+    const BEGINNING: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
     let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(since.as_secs()).unwrap_or_default();
-    let utc = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (year, month, day) = utc.to_calendar_date();
-    let (hour, minute, second) = utc.to_hms();
-    let (month, millisecond) = (u8::from(month), since.subsec_millis());
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+    let since = SignedDuration::try_from(since).unwrap_or_default();
+    let utc = BEGINNING.checked_add(since).unwrap_or(BEGINNING);
+    format!("{utc:.3}Z")
 }

@@ -41,7 +41,7 @@ impl Write for Paper {
 fn logged(format: Format, act: impl FnOnce()) -> String {
     let paper = Paper::default();
     let layer = LogLayer::new(format, Arc::new(Still), paper.clone());
-    with_default(registry().with(layer), act);
+    with_default(Events.with(layer), act);
     String::from_utf8(mem::take(&mut paper.0.lock().unwrap())).unwrap()
 }
 

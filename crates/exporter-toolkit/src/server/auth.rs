@@ -14,8 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use rand::random;
 use ring::hmac;
+use ring::rand::SystemRandom;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::line::{Line, Turn};
@@ -63,6 +63,11 @@ pub(super) enum Verdict {
     Busy,
 }
 
+/// The system gives no random numbers, without which no password can be remembered safely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no random numbers, and passwords cannot be checked safely without")]
+pub struct NoRandomNumbers;
+
 /// Stands for user, password and stored hash together. Nothing can be computed back from it without this process's key.
 type Digest = [u8; 32];
 
@@ -94,14 +99,15 @@ struct Memory {
 }
 
 impl Passwords {
-    pub(super) fn new() -> Self {
-        Self {
+    pub(super) fn new() -> Result<Self, NoRandomNumbers> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|_| NoRandomNumbers)?;
+        Ok(Self {
             inner: Arc::new(Inner {
-                key: hmac::Key::new(hmac::HMAC_SHA256, &random::<[u8; 32]>()),
+                key,
                 lanes: Default::default(),
                 memory: Mutex::default(),
             }),
-        }
+        })
     }
 
     /// Whether this credential, sent by this client, is one of these users'.
@@ -315,7 +321,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_remembered_is_bounded_and_right_ones_are_kept_apart() {
         let users = users(&[("al", 4)]);
-        let (passwords, client) = (Passwords::new(), client(1));
+        let (passwords, client) = (Passwords::new().unwrap(), client(1));
         for _ in 0..2 {
             let right = credential("al", "right");
             assert_eq!(passwords.check(&users, right, &client).await, Verdict::Right);
@@ -333,7 +339,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_credential_is_computed_once_and_one_connection_waits_for_one() {
         let users = users(&[("al", 4)]);
-        let (passwords, one) = (Passwords::new(), client(1));
+        let (passwords, one) = (Passwords::new().unwrap(), client(1));
         let turn = nobodys_turn(&passwords).await;
         let mut first = Box::pin(passwords.check(&users, credential("al", "right"), &one));
         let mut again = Box::pin(passwords.check(&users, credential("al", "right"), &one));
@@ -354,7 +360,7 @@ mod tests {
     #[tokio::test]
     async fn no_network_fills_the_room_alone_and_the_room_has_an_end() {
         let users = users(&[("al", 4)]);
-        let passwords = Passwords::new();
+        let passwords = Passwords::new().unwrap();
         let turn = nobodys_turn(&passwords).await;
         let clients: Vec<_> = (0..700).map(|number| client(1 + u8::from(number >= 400))).collect();
         let mut waiting = Vec::new();
@@ -383,7 +389,7 @@ mod tests {
         let hash = |user| cheap.hash(user).unwrap().0.clone();
         let dear = hash("bob").expose().replace("$04$", "$15$").parse().unwrap();
         let users = Users::new([("al".to_owned(), hash("al")), ("bob".to_owned(), dear)].into());
-        let (passwords, [bobs, als]) = (Passwords::new(), [client(1), client(1)]);
+        let (passwords, [bobs, als]) = (Passwords::new().unwrap(), [client(1), client(1)]);
         let mut bob = Box::pin(passwords.check(&users, credential("bob", "wrong"), &bobs));
         assert!(bob.as_mut().now_or_never().is_none());
         for (password, verdict) in [("right", Verdict::Right), ("wrong", Verdict::Wrong)] {

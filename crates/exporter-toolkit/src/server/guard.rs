@@ -16,7 +16,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::auth::{Credential, Passwords, Verdict};
+use super::auth::{Credential, NoRandomNumbers, Passwords, Verdict};
 use super::cross_site::is_cross_site;
 use super::hosts::{AllowedHosts, Host};
 use crate::client::Client;
@@ -39,16 +39,19 @@ pub struct Guard {
 
 impl Guard {
     /// Guards these pages as the configuration says.
-    pub fn new(pages: Router, live: Arc<LiveWebConfig>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
+    pub fn new(pages: Router, live: Arc<LiveWebConfig>) -> Result<Self, NoRandomNumbers> {
+        Ok(Self {
             limiter: live.rate_limit().and_then(limiter),
-            passwords: Passwords::new(),
+            passwords: Passwords::new()?,
             hosts: AllowedHosts::default(),
             public: None,
             // A bug in one page costs one answer, not the connection and what else it carries.
             pages: pages.layer(CatchPanicLayer::custom(|_| ended_in_a_bug())),
             live,
-        }
+        })
     }
 
     /// Lets all but the `public` paths be asked for by these names only, so that no page of somebody else's can read them through a

@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::auth::NoRandomNumbers;
 use self::connections::Connections;
 pub use self::guard::Guard;
 pub use self::hosts::{AllowedHosts, HostPattern};

@@ -9,9 +9,11 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::FromDer as _;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_CLIENT_AUTH};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 
 /// What is asked of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,43 +110,45 @@ impl ClientCerts {
 /// What remains to be checked of a certificate that is trusted as it is.
 fn check_own(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     let certificate = parse(certificate)?;
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if now < certificate.validity().not_before.timestamp() {
+    let validity = certificate.tbs_certificate().validity();
+    if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
         return Err(CertificateError::NotValidYet.into());
     }
-    if now > certificate.validity().not_after.timestamp() {
+    if now.as_secs() > validity.not_after.to_unix_duration().as_secs() {
         return Err(CertificateError::Expired.into());
     }
-    let purposes = certificate.extended_key_usage();
-    let purposes = purposes.map_err(|_| Error::from(CertificateError::BadEncoding))?;
-    match purposes {
-        Some(purposes) if !purposes.value.client_auth && !purposes.value.any => {
+    let purposes = certificate.tbs_certificate().get_extension::<ExtendedKeyUsage>();
+    match purposes.map_err(bad_encoding)? {
+        Some((_, ExtendedKeyUsage(purposes)))
+            if !purposes.contains(&ID_KP_CLIENT_AUTH) && !purposes.contains(&ANY_EXTENDED_KEY_USAGE) =>
+        {
             Err(CertificateError::InvalidPurpose.into())
         }
         Some(_) | None => Ok(()),
     }
 }
 
-fn parse<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, Error> {
-    match X509Certificate::from_der(certificate) {
-        Ok((_, certificate)) => Ok(certificate),
-        Err(_) => Err(CertificateError::BadEncoding.into()),
-    }
+/// What it says.
+fn parse(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
+    Certificate::from_der(certificate).map_err(bad_encoding)
+}
+
+fn bad_encoding(_: x509_cert::der::Error) -> Error {
+    CertificateError::BadEncoding.into()
 }
 
 /// Whether one of the certificate's alternative names is, letter by letter, one of these.
 fn has_name(certificate: &CertificateDer<'_>, allowed: &[String]) -> Result<bool, Error> {
     let certificate = parse(certificate)?;
-    let names = certificate.subject_alternative_name();
-    let names = names.map_err(|_| Error::from(CertificateError::BadEncoding))?;
-    let Some(names) = names else {
+    let names = certificate.tbs_certificate().get_extension::<SubjectAltName>();
+    let Some((_, SubjectAltName(names))) = names.map_err(bad_encoding)? else {
         return Ok(false);
     };
-    Ok(names.value.general_names.iter().any(|name| match name {
-        GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => {
-            allowed.iter().any(|allowed| allowed == text)
+    Ok(names.iter().any(|name| match name {
+        GeneralName::DnsName(text) | GeneralName::Rfc822Name(text) | GeneralName::UniformResourceIdentifier(text) => {
+            allowed.iter().any(|allowed| allowed == text.as_str())
         }
-        GeneralName::IPAddress(bytes) => address(bytes).is_some_and(|address| {
+        GeneralName::IpAddress(bytes) => address(bytes.as_bytes()).is_some_and(|address| {
             allowed
                 .iter()
                 .any(|allowed| allowed.parse::<IpAddr>().is_ok_and(|allowed| allowed == address))

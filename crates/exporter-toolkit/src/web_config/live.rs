@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::logging::{Format, LogLayer};
+    use crate::logging::{Events, Format, LogLayer};
 
     const HASH: &str = "$2y$10$mrmxv/VH03QcaiSkF4cd8uh4ZZ4y5cNg.rz6kkUvM8RzlDoSSMrPO";
 
@@ -177,7 +177,7 @@ mod tests {
     async fn a_bad_change_is_one_error_line_and_a_good_one_heals_it() {
         let log = Log::default();
         let layer = LogLayer::new(Format::Logfmt, Arc::new(SystemClock), log.clone());
-        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let _guard = tracing::subscriber::set_default(Events.with(layer));
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let path = folder.path().join("web.yaml");

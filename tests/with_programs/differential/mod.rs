@@ -108,7 +108,7 @@ fn assert_a_fair_mix(readings: &[Value]) {
 
 #[test]
 fn a_second_reader_reads_the_same() {
-    let seed = from_environment("LAAFFIC_EXPORTER_SEED").unwrap_or_else(rand::random);
+    let seed = from_environment("LAAFFIC_EXPORTER_SEED").unwrap_or_else(|| fastrand::u64(..));
     let many = from_environment("LAAFFIC_EXPORTER_ANSWERS").unwrap_or(ANSWERS);
     println!("LAAFFIC_EXPORTER_SEED={seed} LAAFFIC_EXPORTER_ANSWERS={many}");
     let bodies: Vec<_> = (0..many).zip(Answers::of(seed)).map(|(_, body)| body).collect();

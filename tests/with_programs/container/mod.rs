@@ -32,11 +32,22 @@ const UNPACKED: &str = "UNPACKED_IMAGE";
 static IMAGE: LazyLock<Image> = LazyLock::new(Image::build);
 
 #[test]
-fn nothing_is_added_to_the_base_but_the_program_and_its_licence() {
+fn nothing_is_added_to_the_base_but_the_program_and_its_licences() {
     let added = IMAGE.added();
+    const LICENSES_OF_CRATES: &str = "usr/share/doc/laaffic-exporter/LICENSES-of-crates";
     assert_eq!(
         added,
-        ["bin/laaffic-exporter", "usr/share/doc/laaffic-exporter/LICENSE"]
+        [
+            "bin/laaffic-exporter",
+            "usr/share/doc/laaffic-exporter/LICENSE",
+            LICENSES_OF_CRATES
+        ]
+    );
+    let licenses = fs::read_to_string(IMAGE.root().join(LICENSES_OF_CRATES)).unwrap();
+    // One of ISC, whose text has to come along, and one that may be used as we may.
+    says(
+        &licenses,
+        &["\nring 0.", "\naxum 0.", "Permission to use, copy, modify"],
     );
     assert!(IMAGE.root().join("bin/laaffic-exporter").is_file());
     assert!(!IMAGE.root().join("bin/sh").exists());

@@ -12,6 +12,20 @@ use super::done;
 /// What is there before the package: what it depends on, who judges its units, and who reads its manual pages.
 const WITH: &str = "--include=ca-certificates,man-db,procps,systemd";
 
+/// What is done by a Debian that is running, before it is shut down.
+const ERRAND: &str = "\
+[Unit]
+SuccessAction=poweroff
+FailureAction=poweroff
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -e /errand
+StandardOutput=file:/told
+StandardError=file:/told
+TimeoutStartSec=5min
+";
+
 /// What changes with any package, whichever it is, or is gone after the next boot.
 const NOT_THE_PACKAGES: [&str; 6] = [
     "/var/lib/dpkg/",
@@ -68,9 +82,37 @@ impl Debian {
         String::from_utf8(ended.stdout).unwrap()
     }
 
+    /// Starts it as a machine is started, by its own systemd and with a network of its own, which runs this script and shuts it down. Gives
+    /// what the script says; it has to end well.
+    pub(super) fn errand(&self, script: &str) -> String {
+        self.write("/errand", script);
+        self.write("/etc/systemd/system/errand.service", ERRAND);
+        self.ok(&["systemctl", "add-wants", "multi-user.target", "errand.service"]);
+        let mut machine = Command::new("systemd-nspawn");
+        // Nothing of the host's systemd is asked for, if it has any.
+        machine.args([
+            "--quiet",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            "--private-network",
+            "--console=pipe",
+        ]);
+        let console = done(machine.arg("--directory").arg(self.root()));
+        assert!(self.has("/told"), "{console}");
+        let told = self.read("/told");
+        assert!(told.ends_with("\nwell\n"), "{told}{console}");
+        told
+    }
+
+    /// Puts a package where scripts find it.
+    pub(super) fn bring(&self, package: &Path, name: &str) {
+        fs::copy(package, self.place(name)).unwrap();
+    }
+
     /// Installs a package, with this answer to questions about configuration files; gives what is said.
     pub(super) fn install(&self, package: &Path, answer: &str) -> String {
-        fs::copy(package, self.place("/package.deb")).unwrap();
+        self.bring(package, "/package.deb");
         let told = self.ok(&["dpkg", answer, "--install", "/package.deb"]);
         fs::remove_file(self.place("/package.deb")).unwrap();
         told

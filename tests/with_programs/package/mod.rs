@@ -16,6 +16,30 @@ use self::debian::Debian;
 
 const CONFIG: &str = "/etc/laaffic-exporter/config.yaml";
 
+/// What an administrator does with a machine that is running: nothing is started by installing, the service by hand, and an upgrade has it
+/// run anew; it ends with the package.
+const ADMINISTRATION: &str = "\
+state() {
+    echo \"$1 $(systemctl show --value --property=ActiveState laaffic-exporter) $(systemctl show --value --property=MainPID laaffic-exporter)\"
+}
+dpkg --install /package.deb
+state installed
+mv /config.yaml /etc/laaffic-exporter/config.yaml
+echo secret | tee /etc/laaffic-exporter/api_key >/etc/laaffic-exporter/api_secret
+systemctl enable --now laaffic-exporter
+laaffic-exporter healthcheck
+state started
+systemctl reload laaffic-exporter
+state reloaded
+dpkg --force-confold --install /next.deb
+laaffic-exporter healthcheck
+state upgraded
+journalctl --unit laaffic-exporter
+dpkg --remove laaffic-exporter
+state removed
+echo well
+";
+
 /// What the administrator has made of the configuration.
 const FILLED_IN: &str = "\
 accounts:
@@ -130,6 +154,34 @@ fn it_is_installed_upgraded_removed_and_purged() {
     is_what_it_is_said_to_be(&debian);
     an_upgrade_keeps_what_the_administrator_has_written(&debian);
     a_purge_leaves_nothing_behind(&debian, &before);
+}
+
+#[test]
+fn it_is_started_by_a_systemd_restarted_by_an_upgrade_and_stopped_by_its_removal() {
+    let debian = Debian::new();
+    debian.bring(package(), "/package.deb");
+    let folder = Folder::new();
+    debian.bring(&next(&folder), "/next.deb");
+    debian.write("/config.yaml", FILLED_IN);
+    let told = debian.errand(ADMINISTRATION);
+    let state = |moment: &str| {
+        let line = told.lines().find_map(|line| line.strip_prefix(moment));
+        let (state, process) = line
+            .unwrap_or_else(|| panic!("{moment}: {told}"))
+            .split_once(' ')
+            .unwrap();
+        (state, process.parse::<u32>().unwrap())
+    };
+    assert_eq!(state("installed "), ("inactive", 0));
+    let (started, process) = state("started ");
+    assert_eq!(started, "active", "{told}");
+    assert_eq!(state("reloaded "), ("active", process));
+    let (upgraded, next) = state("upgraded ");
+    assert_eq!(upgraded, "active", "{told}");
+    assert_ne!(next, process);
+    assert_eq!(state("removed "), ("inactive", 0));
+    // It heard the reload, and polls, though nobody can be reached from there.
+    says(&told, &["configuration reloaded", "polls fail"]);
 }
 
 fn is_installed_and_waits_for_its_configuration(debian: &Debian) {

@@ -1,8 +1,9 @@
 //! What a list of flows is asked for (queryPage).
 
 use jiff::SignedDuration;
-use jiff::civil::DateTime;
 use serde_json::json;
+
+use super::wire::BEGINNING;
 
 /// How the vendor writes a moment, without a zone.
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
@@ -34,10 +35,9 @@ impl ListQuery {
 
 /// A moment in the vendor's form: seconds from 1970 on, as if its zone were UTC; the nearest that it can write.
 pub fn written(seconds: i64) -> String {
-    const FIRST: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
     // Adding ends at the year 9999.
     let since = SignedDuration::from_secs(seconds.max(0));
-    FIRST.saturating_add(since).strftime(FORMAT).to_string()
+    BEGINNING.saturating_add(since).strftime(FORMAT).to_string()
 }
 
 #[cfg(test)]

@@ -20,5 +20,6 @@ pub use self::balance::decode_balance;
 pub use self::calls::{CallsPage, decode_calls};
 pub use self::flow::{FlowPage, Node, NodeKey, decode};
 pub use self::list::{ListPage, ListedFlow, decode_list};
+pub(super) use self::moment::BEGINNING;
 pub use self::page::Page;
 pub use self::redact::redact;

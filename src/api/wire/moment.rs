@@ -9,7 +9,7 @@ use crate::model::WrittenTime;
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
 
 /// From when on seconds are counted, in whatever zone.
-const BEGINNING: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+pub(in crate::api) const BEGINNING: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// The moment that a text says: `2025-11-24 08:00:00` as documented, the same with a `T`, with a fraction of a second or with a zone
 /// (ISO 8601), or Unix time in seconds or milliseconds. `None` for anything else.
@@ -26,7 +26,7 @@ pub(super) fn moment(text: &str) -> Option<WrittenTime> {
         return Some(WrittenTime::Unix(zoned.as_second()));
     }
     // A day alone could be any moment of it.
-    let local: DateTime = text.contains(':').then(|| text.parse().ok())??;
+    let local: DateTime = text.contains(['T', ' ']).then(|| text.parse().ok())??;
     Some(WrittenTime::Local(local.duration_since(BEGINNING).as_secs()))
 }
 
@@ -42,6 +42,7 @@ mod tests {
             ("2025-11-24 08:00:00.123", WrittenTime::Local(1_763_971_200)),
             ("2025-11-24T08:00:00+08:00", WrittenTime::Unix(1_763_942_400)),
             ("2025-11-24T08:00:00.000Z", WrittenTime::Unix(1_763_971_200)),
+            ("20251124T080000", WrittenTime::Local(1_763_971_200)),
             ("9999-12-31 23:59:59", WrittenTime::Local(253_402_300_799)),
             ("1763971200", WrittenTime::Unix(1_763_971_200)),
             ("1763971200999", WrittenTime::Unix(1_763_971_200)),

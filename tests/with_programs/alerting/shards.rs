@@ -96,8 +96,9 @@ impl Shared {
         self.exporters.insert(ordinal, exporter);
     }
 
-    /// Waits until Prometheus sees each account at one exporter, of so many, and gives which that is.
-    async fn each_account_once(&self, total: u32) -> BTreeMap<String, String> {
+    /// Waits until Prometheus sees each account at one exporter of all, and gives which that is.
+    async fn each_account_once(&self) -> BTreeMap<String, String> {
+        let total = self.exporters.len();
         // What was scraped before a restart counts no more: there, too, each account had one.
         let all = format!("count(laaffic_exporter_total_shards == {total}) == {total}");
         wait_for("each account to have one exporter", async || {
@@ -181,7 +182,7 @@ fn of(owners: &BTreeMap<String, String>, instance: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn each_account_is_polled_by_exactly_one_while_a_shard_is_added_and_while_one_is_gone() {
     let mut shared = Shared::start(2).await;
-    let before = shared.each_account_once(2).await;
+    let before = shared.each_account_once().await;
     shared.is_polled_by_its_owner_alone(&before).await;
 
     // A flow that is stuck throughout, in an account that moves.
@@ -201,7 +202,7 @@ async fn each_account_is_polled_by_exactly_one_while_a_shard_is_added_and_while_
     shared.add(2, 3).await;
     shared.restart(1, 3).await;
     shared.restart(0, 3).await;
-    let after = shared.each_account_once(3).await;
+    let after = shared.each_account_once().await;
     shared.is_polled_by_its_owner_alone(&after).await;
     let moved: BTreeSet<_> = ACCOUNTS
         .iter()
@@ -244,7 +245,7 @@ async fn each_account_is_polled_by_exactly_one_while_a_shard_is_added_and_while_
 
     // It comes back, and everything is as it was.
     shared.restart(0, 3).await;
-    let again = shared.each_account_once(3).await;
+    let again = shared.each_account_once().await;
     assert_eq!(again, after);
     shared.is_polled_by_its_owner_alone(&again).await;
     wait_for("only the stuck flow to page", async || {
